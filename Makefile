@@ -1,0 +1,31 @@
+# make demo   sets up, starts the brain, has a robot talk to it, shows what happened
+# make test   sets up, passes the tests
+# make pocket trains the embedded models from nothing (under 3 hours on 2 cores)
+
+.PHONY: setup demo test lint lock pocket clean
+
+setup:
+	@tools/setup.sh
+
+demo: setup
+	@.venv/bin/python -m tools.demo
+
+test: setup
+	@tools/test.sh
+
+lint: setup
+	@tools/lint.sh
+
+# Pins and hashes, and no address of any index.
+lock:
+	@uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header \
+		--no-emit-package llama-cpp-python --no-emit-package robot-brain-client --all-extras \
+		pyproject.toml -o requirements.lock
+	@echo 'llama-cpp-python>=0.3.36' | uv pip compile --quiet --universal --python-version 3.10 \
+		--generate-hashes --no-header --no-deps - -o llama-cpp.lock
+
+pocket:
+	@tools/pocket/make.sh
+
+clean:
+	rm -rf .venv .venv-* build demo-out .mypy_cache .pytest_cache .ruff_cache .hypothesis
