@@ -1,0 +1,1 @@
+"""PCM, resampling and framing: numpy in, numpy out."""

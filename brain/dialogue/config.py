@@ -1,0 +1,99 @@
+"""What a robot may set for its session, and what the house sets for all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal
+
+from brain.dialogue.state import Rules, samples
+from brain.engines.ports import ToolSpec
+
+Echo = Literal["half_duplex", "guard", "none"]
+
+
+@dataclass(frozen=True)
+class TurnDetection:
+    """End-pointing by the brain. `silence_ms` ends a turn; `threshold` 0..1 is speech;
+    `interrupt`: speech stops a reply."""
+
+    silence_ms: int = 500
+    threshold: float = 0.5
+    interrupt: bool = True
+
+
+@dataclass(frozen=True)
+class SessionConfig:
+    """One session as it now stands; immutable, so that a reply runs on a snapshot of it.
+
+    `turn_detection` None is push-to-talk. `voice` None is the synthesiser's default. `language`
+    ISO 639-1, None to detect.
+    """
+
+    input_sample_rate: int = 16_000
+    output_sample_rate: int = 16_000
+    audio: Literal["base64", "binary"] = "base64"
+    instructions: str = ""
+    voice: str | None = None
+    language: str | None = "en"
+    tools: tuple[ToolSpec, ...] = ()
+    turn_detection: TurnDetection | None = field(default_factory=TurnDetection)
+    playback_marks: bool = False
+    echo_cancellation: bool = False
+
+
+@dataclass(frozen=True)
+class HouseRules:
+    """What holds for every session of this brain; in ms where not said otherwise."""
+
+    defaults: SessionConfig = field(default_factory=SessionConfig)
+    echo: Echo = "half_duplex"
+    barge_in_ms: int = 300
+    pre_roll_ms: int = 300
+    max_utterance_s: int = 30
+    echo_tail_ms: int = 300
+    lead_ms: int = 600
+    tool_timeout_s: float = 15.0
+    max_tool_rounds: int = 5
+    history_chars: int = 8_000
+    starved_ms: int = 1_000
+
+
+def changed(
+    config: SessionConfig, defaults: SessionConfig, changes: Mapping[str, Any]
+) -> SessionConfig:
+    """`config` with `changes`, by the rules of the protocol: absent keeps, lists replace,
+    `turn_detection` merges and None of it is push-to-talk, any other None restores the default.
+
+    Values are checked before (by the wire's models); unknown names raise TypeError.
+    """
+    known = {item.name for item in fields(SessionConfig)}
+    if unknown := set(changes) - known:
+        raise TypeError(f"no such session field: {', '.join(sorted(unknown))}")
+    values: dict[str, Any] = {}
+    for name, value in changes.items():
+        if name == "turn_detection":
+            default = defaults.turn_detection or TurnDetection()
+            values[name] = value and replace(
+                config.turn_detection or default,
+                **{
+                    key: getattr(default, key) if new is None else new for key, new in value.items()
+                },
+            )
+        else:
+            values[name] = getattr(defaults, name) if value is None else value
+    return replace(config, **values)
+
+
+def rules(config: SessionConfig, house: HouseRules) -> Rules:
+    """How this session takes turns. `ECHO=guard` is half duplex until it can tell echo apart."""
+    detection = config.turn_detection
+    cancels_echo = config.echo_cancellation or house.echo == "none"
+    return Rules(
+        silence=samples((detection or TurnDetection()).silence_ms),
+        barge_in=samples(house.barge_in_ms),
+        pre_roll=samples(house.pre_roll_ms),
+        max_utterance=samples(house.max_utterance_s * 1000),
+        deaf_in_reply=not (cancels_echo and (detection is None or detection.interrupt)),
+        push_to_talk=detection is None,
+    )

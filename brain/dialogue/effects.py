@@ -1,0 +1,90 @@
+"""What turn-taking asks for. The session runs them, in the order given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from brain.dialogue.outputs import Problem, Reason, SpeechStarted, SpeechStopped, UserSaid
+from brain.dialogue.state import Kind
+
+
+@dataclass(frozen=True)
+class Send:
+    output: SpeechStarted | SpeechStopped | UserSaid | Problem
+
+
+@dataclass(frozen=True)
+class StartTranscription:
+    """Hear samples [start, end) of this session's microphone. `voiced_end`: of its last speech."""
+
+    turn: int
+    revision: int
+    start: int
+    end: int
+    voiced_end: int
+
+
+@dataclass(frozen=True)
+class Remember:
+    """The user said this: it belongs into the history."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class RememberResult:
+    """A tool's result belongs into the history."""
+
+    call_id: str
+    output: str
+
+
+@dataclass(frozen=True)
+class StartReply:
+    """`text`: for kind "say" what to say, for "apology" its code, for "idle" the note."""
+
+    reply_id: int
+    turn: int
+    kind: Kind
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Apologise:
+    """The active reply failed: say so within it, instead of the rest."""
+
+    reply_id: int
+    code: str
+
+
+@dataclass(frozen=True)
+class EndReply:
+    """Stop whatever the reply still does, and say how it ended. Exactly one a `StartReply`."""
+
+    reply_id: int
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class AwaitTools:
+    """A follow-up of this turn waits for tool results: `ToolsOverdue` after the time-out."""
+
+    turn: int
+
+
+@dataclass(frozen=True)
+class ForgetSound:
+    """The unfinished utterance is gone: the detector starts afresh."""
+
+
+Effect = (
+    Send
+    | StartTranscription
+    | Remember
+    | RememberResult
+    | StartReply
+    | Apologise
+    | EndReply
+    | AwaitTools
+    | ForgetSound
+)

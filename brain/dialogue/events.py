@@ -1,0 +1,155 @@
+"""What happens to a session, as far as turn-taking cares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from brain.dialogue.state import Rules
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A frame of the microphone was judged; `end` is the sample after its last."""
+
+    speech: bool
+    end: int
+
+
+@dataclass(frozen=True)
+class Sound:
+    """Sound of the microphone that isn't judged: push-to-talk, or a deaf ear."""
+
+    end: int
+
+
+@dataclass(frozen=True)
+class Starved:
+    """An utterance is open and no sound has come for a while: the robot has stopped sending."""
+
+
+@dataclass(frozen=True)
+class EndUtterance:
+    pass
+
+
+@dataclass(frozen=True)
+class Clear:
+    pass
+
+
+@dataclass(frozen=True)
+class Cancel:
+    pass
+
+
+@dataclass(frozen=True)
+class Typed:
+    text: str
+
+
+@dataclass(frozen=True)
+class Say:
+    text: str
+
+
+@dataclass(frozen=True)
+class IdleSignal:
+    """The robot has been idle; `note` is what the model is told of it."""
+
+    note: str
+
+
+@dataclass(frozen=True)
+class ChangeRules:
+    rules: Rules
+
+
+@dataclass(frozen=True)
+class Transcribed:
+    turn: int
+    text: str
+
+
+@dataclass(frozen=True)
+class TranscriptionFailed:
+    turn: int
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class CallMade:
+    """The reply called a tool."""
+
+    reply_id: int
+    call_id: str
+
+
+@dataclass(frozen=True)
+class ToolResult:
+    call_id: str
+    output: str
+    follow_up: bool
+
+
+@dataclass(frozen=True)
+class ToolsOverdue:
+    """The results of this turn's calls have been waited for long enough."""
+
+    turn: int
+
+
+@dataclass(frozen=True)
+class SoundBegan:
+    """The robot's loudspeaker begins to sound."""
+
+
+@dataclass(frozen=True)
+class SoundEnded:
+    """The loudspeaker has fallen silent, and the tail after it is over."""
+
+
+@dataclass(frozen=True)
+class ReplyPlayed:
+    """All of the reply has been said, and has been heard as far as is known."""
+
+    reply_id: int
+
+
+@dataclass(frozen=True)
+class ReplyFailed:
+    """An engine failed the reply. `mute`: not even an apology can be spoken."""
+
+    reply_id: int
+    code: str
+    message: str
+    mute: bool = False
+
+
+@dataclass(frozen=True)
+class Hangup:
+    """The connection is gone, or going."""
+
+
+Event = (
+    Frame
+    | Sound
+    | Starved
+    | EndUtterance
+    | Clear
+    | Cancel
+    | Typed
+    | Say
+    | IdleSignal
+    | ChangeRules
+    | Transcribed
+    | TranscriptionFailed
+    | CallMade
+    | ToolResult
+    | ToolsOverdue
+    | SoundBegan
+    | SoundEnded
+    | ReplyPlayed
+    | ReplyFailed
+    | Hangup
+)

@@ -1,0 +1,93 @@
+"""What was said and heard, as a language model is told of it.
+
+Append-only, so that a prompt's prefix stays the same to the byte and a model's cache of it good;
+over its budget, the oldest turns go in one step down to half of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from brain.engines.ports import Message, ToolCall
+
+_EARLY = 16
+
+
+class History:
+    """One robot's conversation. `budget` is in characters."""
+
+    def __init__(self, budget: int = 8_000) -> None:
+        self._budget = budget
+        self._messages: list[Message] = []
+        self._early: dict[str, str] = {}
+        self._calls: dict[str, str] = {}
+
+    def user_said(self, text: str) -> None:
+        self._append(Message("user", text))
+
+    def assistant_said(self, text: str, calls: Sequence[ToolCall] = ()) -> None:
+        """What was heard of a reply, and the tool calls that it made."""
+        if not text and not calls:
+            return
+        self._append(Message("assistant", text, tool_calls=tuple(calls)))
+        self._calls |= {call.call_id: call.name for call in calls}
+        for call in calls:
+            if call.call_id in self._early:
+                self.tool_answered(call.call_id, self._early.pop(call.call_id))
+
+    def tool_answered(self, call_id: str, output: str) -> None:
+        """A result; one that comes before its call's reply has ended waits for that."""
+        name = self._calls.get(call_id)
+        if name is None:
+            self._early[call_id] = output
+            while len(self._early) > _EARLY:  # results of calls that were trimmed away
+                self._early.pop(next(iter(self._early)))
+            return
+        self._append(Message("tool", output, call_id=call_id, name=name))
+
+    def settle(self, output: str) -> None:
+        """Give each call that has no result this one: models want an answer to every call."""
+        answered = {message.call_id for message in self._messages if message.role == "tool"}
+        for call_id in [call_id for call_id in self._calls if call_id not in answered]:
+            self.tool_answered(call_id, output)
+
+    def messages(self) -> tuple[Message, ...]:
+        """The conversation; user messages in a row (nobody answered the first) become one."""
+        merged: list[Message] = []
+        for message in self._messages:
+            if merged and message.role == merged[-1].role == "user":
+                merged[-1] = replace(merged[-1], content=f"{merged[-1].content}\n{message.content}")
+            else:
+                merged.append(message)
+        return tuple(merged)
+
+    def _append(self, message: Message) -> None:
+        self._messages.append(message)
+        if self._size(self._messages) > self._budget:
+            self._trim()
+
+    def _trim(self) -> None:
+        """Drop whole turns, oldest first, never the one under way; its tool calls rather shrink."""
+        kept = self._messages
+        while self._size(kept) > self._budget // 2:
+            starts = [i for i, message in enumerate(kept) if message.role == "user" and i > 0]
+            if not starts:
+                break
+            kept = kept[starts[0] :]
+        # A long tool loop is one turn: its oldest rounds go, after the question.
+        while self._size(kept) > self._budget:
+            rounds = [i for i, message in enumerate(kept) if message.role == "assistant"]
+            if len(rounds) < 2:
+                break
+            kept = [*kept[: rounds[0]], *kept[rounds[1] :]]
+        self._messages = kept
+        here = {call.call_id for message in kept for call in message.tool_calls}
+        self._calls = {call_id: name for call_id, name in self._calls.items() if call_id in here}
+
+    @staticmethod
+    def _size(messages: Sequence[Message]) -> int:
+        return sum(
+            len(message.content) + sum(len(call.arguments) for call in message.tool_calls) + 8
+            for message in messages
+        )

@@ -1,0 +1,140 @@
+"""What a session tells its robot, free of any wire form. `api` translates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from brain.audio.pcm import Audio
+from brain.dialogue.config import SessionConfig
+
+Reason = Literal["completed", "interrupted", "cancelled", "failed"]
+
+
+@dataclass(frozen=True)
+class SpeechStarted:
+    turn: int
+
+
+@dataclass(frozen=True)
+class SpeechStopped:
+    turn: int
+
+
+@dataclass(frozen=True)
+class UserSaid:
+    text: str
+    turn: int
+
+
+@dataclass(frozen=True)
+class ReplyStarted:
+    turn: int
+    reply_id: int
+
+
+@dataclass(frozen=True)
+class ReplyAudio:
+    """`seq` counts the pieces of one reply from 0."""
+
+    audio: Audio
+    reply_id: int
+    seq: int
+
+
+@dataclass(frozen=True)
+class ClauseStarted:
+    """The sound of this clause begins to be sent."""
+
+    text: str
+    reply_id: int
+
+
+@dataclass(frozen=True)
+class AssistantSaid:
+    """The whole of a reply; of an interrupted one, what was heard of it."""
+
+    text: str
+    reply_id: int
+
+
+@dataclass(frozen=True)
+class ToolCalled:
+    """`arguments` is the text of a JSON object."""
+
+    name: str
+    arguments: str
+    call_id: str
+    reply_id: int
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Stages of one reply, in ms; None for a stage that it didn't have.
+
+    endpoint: from the last speech to the confirmed end. stt: of the transcription.
+    llm_first_token, first_clause: since the reply started. tts_first_audio: since the first clause.
+    voice_to_voice_server: from the arrival of the last speech to the sending of the first sound.
+    """
+
+    endpoint: float | None = None
+    stt: float | None = None
+    llm_first_token: float | None = None
+    first_clause: float | None = None
+    tts_first_audio: float | None = None
+    voice_to_voice_server: float | None = None
+
+
+@dataclass(frozen=True)
+class ReplyDone:
+    reply_id: int
+    reason: Reason
+    timings: Timings
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An error that keeps the session: a stable snake_case code and what to do."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class SessionUpdated:
+    """The session as it now stands; `unknown_voice` was asked for in vain."""
+
+    config: SessionConfig
+    unknown_voice: str | None = None
+
+
+@dataclass(frozen=True)
+class Pong:
+    """The answer to a ping, with whatever that carried."""
+
+    t: object
+
+
+@dataclass(frozen=True)
+class Closed:
+    """The last thing a session says: the wire closes with this code and reason."""
+
+    code: int
+    reason: str
+
+
+Output = (
+    SpeechStarted
+    | SpeechStopped
+    | UserSaid
+    | ReplyStarted
+    | ReplyAudio
+    | ClauseStarted
+    | AssistantSaid
+    | ToolCalled
+    | ReplyDone
+    | Problem
+    | SessionUpdated
+    | Pong
+    | Closed
+)

@@ -1,0 +1,85 @@
+"""What of a reply has come out of the robot's loudspeaker, and which words that was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+_MARK_PATIENCE = 1.0
+_MARK_TOLERANCE = 0.02
+
+
+@dataclass
+class _Span:
+    text: str
+    start: float
+    end: float
+
+
+@dataclass
+class Playback:
+    """Follows one reply. Times in seconds; `now` is any monotonic clock.
+
+    Sound that is sent is played at once, or right after what was sent before it. A robot that
+    sends playback marks (`marks`) is believed before that clock.
+    """
+
+    marks: bool = False
+    sent: float = 0.0
+    _played_by: float = 0.0
+    _marked: float = 0.0
+    _marked_at: float = 0.0
+    _spans: list[_Span] = field(default_factory=list)
+
+    def clause(self, text: str) -> None:
+        """A clause begins: the sound that is sent from now on is its."""
+        self._spans.append(_Span(text, self.sent, self.sent))
+
+    def add(self, seconds: float, now: float) -> None:
+        """So much sound goes out now."""
+        self._played_by = max(self._played_by, now) + seconds
+        self.sent += seconds
+        if self._spans:
+            self._spans[-1].end = self.sent
+
+    def mark(self, seconds: float, now: float) -> None:
+        """The robot has handed so much of the reply to its device. Marks never go back."""
+        if seconds > self._marked:
+            self._marked, self._marked_at = min(self.sent, seconds), now
+
+    def ahead(self, now: float) -> float:
+        """Sound that was sent and isn't played yet, by the clock."""
+        return max(0.0, self._played_by - now)
+
+    def heard(self, now: float) -> float:
+        """How much of the reply has been played."""
+        return self._marked if self.marks else self.sent - self.ahead(now)
+
+    @property
+    def ends_at(self) -> float:
+        """When all that was sent so far has been played; 0 if nothing was.
+
+        A robot that owes a mark is waited for a little longer than the clock says.
+        """
+        if not self.marks or not self.sent:
+            return self._played_by
+        if self.sent - self._marked < _MARK_TOLERANCE:
+            return self._marked_at
+        return self._played_by + _MARK_PATIENCE
+
+    def text(self) -> str:
+        """All clauses that were begun."""
+        return " ".join(span.text for span in self._spans)
+
+    def heard_text(self, now: float) -> str:
+        """The clauses that were played, and of the last one as many words as its time share."""
+        heard = self.heard(now)
+        words: list[str] = []
+        for span in self._spans:
+            if heard >= span.end - 0.05:
+                words.append(span.text)
+                continue
+            share = (heard - span.start) / (span.end - span.start)
+            spoken = span.text.split()
+            words += spoken[: int(share * len(spoken))] if share > 0 else []
+            break
+        return " ".join(words)

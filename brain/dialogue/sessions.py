@@ -1,0 +1,155 @@
+"""All sessions of the house: who is connected, and what is kept of those who were."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from brain.dialogue.config import HouseRules
+from brain.dialogue.history import History
+from brain.dialogue.session import Engines, RobotMemory, Session
+
+
+class Full(Exception):
+    """The session limit is reached; come back in `retry_after_s`."""
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__(f"the session limit is reached; retry_after_s={retry_after_s}")
+        self.retry_after_s = retry_after_s
+
+
+class GoingDown(Exception):
+    """The brain is shutting down; come back."""
+
+
+@dataclass
+class SessionCounters:
+    """Since the start of the process."""
+
+    opened: int = 0
+    resumed: int = 0
+    replaced: int = 0
+    refused: int = 0
+
+
+@dataclass
+class Connection:
+    """A session that runs. `resumed`: its robot's history was found again."""
+
+    session: Session
+    resumed: bool
+    finished: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self) -> None:
+        try:
+            await self.session.run()
+        finally:
+            self.finished.set()
+
+
+class Sessions:
+    """Opens sessions, one a robot; the newest wins. For the event loop's thread.
+
+    A robot without an id is anonymous: never resumed, never replaced.
+    """
+
+    def __init__(
+        self,
+        engines: Engines,
+        house: HouseRules,
+        *,
+        max_sessions: int = 16,
+        memory_s: float = 30 * 60,
+        memory_robots: int = 50,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.house = house
+        self.counters = SessionCounters()
+        self._engines = engines
+        self._max_sessions = max_sessions
+        self._memory_s = memory_s
+        self._memory_robots = memory_robots
+        self._clock = clock
+        self._open: dict[str, Connection] = {}
+        self._memories: OrderedDict[str, tuple[float, RobotMemory]] = OrderedDict()
+        self._going_down = False
+
+    @property
+    def active(self) -> int:
+        return len(self._open)
+
+    @property
+    def robots(self) -> list[str]:
+        """Ids of the robots that are connected."""
+        return sorted(self._open)
+
+    async def open(self, robot_id: str | None) -> Connection:
+        """A new session, which the caller runs and then gives to `close`.
+
+        An older one of the same robot is ended first. Raises `Full` or `GoingDown`.
+        """
+        if self._going_down:
+            raise GoingDown("the brain is going down; come back")
+        known = robot_id or f"anonymous-{secrets.token_hex(4)}"
+        while (older := self._open.get(known)) is not None:
+            self.counters.replaced += 1
+            older.session.hang_up(4001, "replaced by a newer session of this robot")
+            await older.finished.wait()
+            self._forget(known, older)
+        if len(self._open) >= self._max_sessions:
+            self.counters.refused += 1
+            raise Full(retry_after_s=5)
+        memory = self._recall(known)
+        resumed = memory is not None
+        self.counters.opened += 1
+        self.counters.resumed += resumed
+        memory = memory or RobotMemory(History(self.house.history_chars))
+        self._memories[known] = (self._clock(), memory)
+        session = Session(secrets.token_hex(8), known, self._engines, self.house, memory)
+        connection = Connection(session, resumed)
+        self._open[known] = connection
+        return connection
+
+    def close(self, connection: Connection) -> None:
+        """The session has ended; its robot's memory stays for a while."""
+        robot = connection.session.robot_id
+        self._forget(robot, connection)
+        if robot.startswith("anonymous-"):
+            self._memories.pop(robot, None)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Take no new sessions, let replies under way end for so long, then end all sessions."""
+        self._going_down = True
+        waiting = [connection.session.quiet.wait() for connection in self._open.values()]
+        if waiting:
+            tasks = [asyncio.ensure_future(quiet) for quiet in waiting]
+            _, late = await asyncio.wait(tasks, timeout=timeout_s)
+            for task in late:
+                task.cancel()
+        for connection in list(self._open.values()):
+            connection.session.hang_up(1001, "the brain is going down; come back")
+
+    def _forget(self, robot: str, connection: Connection) -> None:
+        if self._open.get(robot) is connection:
+            del self._open[robot]
+            if robot in self._memories:
+                self._memories[robot] = (self._clock(), self._memories[robot][1])
+
+    def _recall(self, robot: str) -> RobotMemory | None:
+        now = self._clock()
+        for known, (left_at, _) in list(self._memories.items()):
+            if known not in self._open and now - left_at > self._memory_s:
+                del self._memories[known]
+        while len(self._memories) >= max(self._memory_robots, 1) and robot not in self._memories:
+            gone = next((known for known in self._memories if known not in self._open), None)
+            if gone is None:
+                break
+            del self._memories[gone]
+        entry = self._memories.get(robot)
+        if entry is not None:
+            self._memories.move_to_end(robot)
+        return entry[1] if entry else None

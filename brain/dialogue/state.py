@@ -1,0 +1,134 @@
+"""What turn-taking knows: its rules and its state, all immutable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+RATE = 16_000
+FRAME = 512  # samples a frame of the voice detector
+
+Kind = Literal["answer", "follow_up", "say", "idle", "apology"]
+
+
+def samples(ms: float) -> int:
+    """Samples at 16 kHz in `ms` milliseconds."""
+    return int(ms * RATE / 1000)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How turns are taken. All in samples at 16 kHz.
+
+    silence: this much of it after speech ends the turn. min_speech: less is no speech.
+    barge_in: this much speech stops a reply. gap: silence that uncertain speech survives.
+    pre_roll: kept from before the onset. post_roll: kept after the last speech.
+    max_utterance: then it is processed. deaf_in_reply: the microphone is deaf while sound comes
+    out (half duplex). push_to_talk: no end-pointing, the robot says when.
+    """
+
+    silence: int = samples(500)
+    min_speech: int = samples(96)
+    barge_in: int = samples(300)
+    gap: int = samples(200)
+    pre_roll: int = samples(300)
+    post_roll: int = samples(200)
+    max_utterance: int = samples(30_000)
+    deaf_in_reply: bool = True
+    push_to_talk: bool = False
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """What is being said. `start`, `end`: first sample kept, end of the last speech frame.
+
+    `voiced`: samples of speech so far. `turn` 0: not certain yet that it is speech.
+    """
+
+    start: int
+    end: int
+    voiced: int
+    turn: int = 0
+    revision: int = 0
+
+
+@dataclass(frozen=True)
+class Idle:
+    """Nobody speaks."""
+
+
+@dataclass(frozen=True)
+class Listening:
+    """The user speaks, or seems to."""
+
+    utterance: Utterance
+
+
+@dataclass(frozen=True)
+class Pausing:
+    """The user has fallen silent; whether for good, the next half second tells."""
+
+    utterance: Utterance
+
+
+Floor = Idle | Listening | Pausing
+
+
+@dataclass(frozen=True)
+class Replying:
+    """The one active reply.
+
+    `calls`: tool calls that it made. `failing`: it ends with an apology.
+    """
+
+    reply_id: int
+    turn: int
+    kind: Kind
+    calls: frozenset[str] = frozenset()
+    failing: bool = False
+
+
+@dataclass(frozen=True)
+class ToolWait:
+    """A reply made tool calls and is done; a follow-up waits for their results.
+
+    `wanted`: a result asked for a spoken follow-up.
+    """
+
+    turn: int
+    missing: frozenset[str]
+    wanted: bool = False
+
+
+@dataclass(frozen=True)
+class State:
+    """Everything that turn-taking knows.
+
+    now: end of the last audio. free_from: audio before it is spoken for, or was not to be heard.
+    answering: the turn whose transcript is awaited and will be answered; 0 for none.
+    last_turn, last_reply: the last ids given. sounding: the robot's loudspeaker is at work.
+    open_calls: the latest tool calls without a result, of any turn. results: calls of the active
+    reply whose results came before its end, with whether a follow-up was asked for.
+    answers_tools: this robot has sent a result before. overflowed: the robot was told.
+    """
+
+    rules: Rules = field(default_factory=Rules)
+    floor: Floor = field(default_factory=Idle)
+    reply: Replying | None = None
+    wait: ToolWait | None = None
+    now: int = 0
+    free_from: int = 0
+    answering: int = 0
+    last_turn: int = 0
+    last_reply: int = 0
+    sounding: bool = False
+    open_calls: tuple[str, ...] = ()
+    results: frozenset[tuple[str, bool]] = frozenset()
+    answers_tools: bool = False
+    overflowed: bool = False
+    closed: bool = False
+
+    @property
+    def deaf(self) -> bool:
+        """Whether the microphone isn't listened to just now."""
+        return self.rules.deaf_in_reply and not self.rules.push_to_talk and self.sounding

@@ -1,0 +1,430 @@
+"""Turn-taking as a pure, total function: `step(state, event) -> (state, effects)`.
+
+Two small machines side by side. The *floor* follows the user:
+
+    Idle --speech--> Listening --silence--> Pausing --silence_ms--> (commit) --> Idle
+                        ^---------speech-------'
+
+The *reply* follows the robot: none, or one `Replying`. They meet in three places: certain speech
+ends a reply (barge-in), a commit starts hearing, and hearing starts a reply.
+
+No clock and no I/O: time comes in as counted samples at 16 kHz. What is slow (hearing, replying)
+is asked for by an effect and comes back as an event that carries its turn, revision or reply id;
+what comes back for something that is over is dropped here. What the bug class is that this makes
+impossible: a state inferred from which task happens to be alive.
+
+Speculation (a chain that runs ahead in `Pausing`) will carry `Utterance.revision`, which rises
+whenever speech resumes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from brain.dialogue.effects import (
+    Apologise,
+    AwaitTools,
+    Effect,
+    EndReply,
+    ForgetSound,
+    Remember,
+    RememberResult,
+    Send,
+    StartReply,
+    StartTranscription,
+)
+from brain.dialogue.events import (
+    CallMade,
+    Cancel,
+    ChangeRules,
+    Clear,
+    EndUtterance,
+    Event,
+    Frame,
+    Hangup,
+    IdleSignal,
+    ReplyFailed,
+    ReplyPlayed,
+    Say,
+    Sound,
+    SoundBegan,
+    SoundEnded,
+    Starved,
+    ToolResult,
+    ToolsOverdue,
+    Transcribed,
+    TranscriptionFailed,
+    Typed,
+)
+from brain.dialogue.outputs import Problem, Reason, SpeechStarted, SpeechStopped, UserSaid
+from brain.dialogue.state import (
+    FRAME,
+    RATE,
+    Idle,
+    Kind,
+    Listening,
+    Pausing,
+    Replying,
+    State,
+    ToolWait,
+    Utterance,
+)
+
+Step = tuple[State, tuple[Effect, ...]]
+
+# A robot that never answers a tool call must not make the list of open ones grow for ever.
+_OPEN_CALLS = 64
+
+
+def step(state: State, event: Event) -> Step:
+    """The next state, and what is to be done now, in this order. Never raises."""
+    if state.closed:
+        return state, ()
+    match event:
+        case Frame():
+            return _frame(state, event)
+        case Sound():
+            return _sound(state, event)
+        case Starved():
+            return _starved(state)
+        case EndUtterance():
+            return _end_utterance(state)
+        case Clear():
+            return _clear(state)
+        case Cancel():
+            return _cancel(state)
+        case Typed():
+            return _typed(state, event)
+        case Say():
+            return _say(state, event)
+        case IdleSignal():
+            return _idle_signal(state, event)
+        case ChangeRules():
+            return _change_rules(state, event)
+        case Transcribed():
+            return _transcribed(state, event)
+        case TranscriptionFailed():
+            return _transcription_failed(state, event)
+        case CallMade():
+            return _call_made(state, event)
+        case ToolResult():
+            return _tool_result(state, event)
+        case ToolsOverdue():
+            return _tools_overdue(state, event)
+        case SoundBegan():
+            return _sound_began(state)
+        case SoundEnded():
+            return _sound_ended(state)
+        case ReplyPlayed():
+            return _reply_played(state, event)
+        case ReplyFailed():
+            return _reply_failed(state, event)
+        case Hangup():
+            return _hangup(state)
+
+
+def _frame(state: State, event: Frame) -> Step:
+    state = replace(state, now=event.end)
+    if state.deaf:
+        return replace(state, floor=Idle(), free_from=event.end), ()
+    utterance = _utterance(state)
+    start = max(state.free_from, state.now - FRAME - state.rules.pre_roll)
+    if event.speech:
+        if utterance is None:
+            utterance = Utterance(start=start, end=event.end, voiced=FRAME)
+        else:
+            resumed = isinstance(state.floor, Pausing)
+            utterance = replace(
+                utterance,
+                end=event.end,
+                voiced=utterance.voiced + FRAME,
+                revision=utterance.revision + resumed,
+            )
+        state = replace(state, floor=Listening(utterance))
+        return _then(_certain(state), _bounded)
+    if utterance is None:
+        return state, ()
+    silence = state.now - utterance.end
+    if not utterance.turn:
+        if silence >= state.rules.gap:
+            return replace(state, floor=Idle()), ()
+    elif silence >= state.rules.silence:
+        return _commit(state)
+    return _bounded(replace(state, floor=Pausing(utterance)))
+
+
+def _sound(state: State, event: Sound) -> Step:
+    state = replace(state, now=event.end)
+    if not state.rules.push_to_talk:
+        return replace(state, free_from=event.end), ()
+    if state.now - state.free_from > state.rules.max_utterance and not state.overflowed:
+        limit = state.rules.max_utterance // RATE
+        return replace(state, overflowed=True), (
+            Send(
+                Problem(
+                    "audio_overflow",
+                    f"an utterance is at most {limit} s: only its last {limit} s are kept",
+                )
+            ),
+        )
+    return state, ()
+
+
+def _starved(state: State) -> Step:
+    utterance = _utterance(state)
+    if utterance is None:
+        return state, ()
+    return _commit(state) if utterance.turn else (replace(state, floor=Idle()), ())
+
+
+def _end_utterance(state: State) -> Step:
+    if state.rules.push_to_talk:
+        start, end = state.free_from, state.now
+        if end > start:
+            start = max(start, end - state.rules.max_utterance)
+            state = replace(
+                state,
+                floor=Pausing(Utterance(start=start, end=end, voiced=end - start)),
+                overflowed=False,
+            )
+            return _then(_open_turn(state), _commit)
+    else:
+        utterance = _utterance(state)
+        if utterance is not None:
+            return _then(_open_turn(state) if not utterance.turn else (state, ()), _commit)
+    return state, (Send(Problem("not_understood", "no speech was heard before end_utterance")),)
+
+
+def _clear(state: State) -> Step:
+    utterance = _utterance(state)
+    state = replace(state, floor=Idle(), free_from=state.now, overflowed=False)
+    stopped = (Send(SpeechStopped(utterance.turn)),) if utterance and utterance.turn else ()
+    return state, (*stopped, ForgetSound())
+
+
+def _cancel(state: State) -> Step:
+    state = replace(state, answering=0, wait=None)
+    return _end_reply(state, "cancelled")
+
+
+def _typed(state: State, event: Typed) -> Step:
+    turn = state.last_turn + 1
+    state, ended = _end_reply(replace(state, last_turn=turn, wait=None), "interrupted")
+    state, started = _start_reply(state, turn, "answer")
+    return state, (*ended, Remember(event.text), *started)
+
+
+def _say(state: State, event: Say) -> Step:
+    turn = state.last_turn + 1
+    return _start_reply(replace(state, last_turn=turn), turn, "say", event.text)
+
+
+def _idle_signal(state: State, event: IdleSignal) -> Step:
+    if state.reply or state.wait or state.answering or _utterance(state):
+        return state, ()  # not idle after all
+    turn = state.last_turn + 1
+    return _start_reply(replace(state, last_turn=turn), turn, "idle", event.note)
+
+
+def _change_rules(state: State, event: ChangeRules) -> Step:
+    if event.rules.push_to_talk == state.rules.push_to_talk:
+        return replace(state, rules=event.rules), ()
+    # The two ways of taking turns share no half-said utterance.
+    cleared, effects = _clear(state)
+    return replace(cleared, rules=event.rules), effects
+
+
+def _transcribed(state: State, event: Transcribed) -> Step:
+    answer = event.turn == state.answering
+    if not event.text:
+        problem = Send(Problem("not_understood", "nothing that could be understood was said"))
+        return replace(state, answering=0 if answer else state.answering), (problem,)
+    said = (Send(UserSaid(event.text, event.turn)), Remember(event.text))
+    if not answer:  # the user went on speaking, typed, or cancelled meanwhile
+        return state, said
+    state, started = _start_reply(state, event.turn, "answer")
+    return state, (*said, *started)
+
+
+def _transcription_failed(state: State, event: TranscriptionFailed) -> Step:
+    problem = Send(Problem(event.code, event.message))
+    if event.turn != state.answering:
+        return state, (problem,)
+    state, started = _start_reply(state, event.turn, "apology", event.code)
+    failing = replace(state, reply=replace(_reply(state), failing=True))
+    return failing, (problem, *started)
+
+
+def _call_made(state: State, event: CallMade) -> Step:
+    if state.reply is None or state.reply.reply_id != event.reply_id:
+        return state, ()
+    reply = replace(state.reply, calls=state.reply.calls | {event.call_id})
+    open_calls = (*state.open_calls, event.call_id)[-_OPEN_CALLS:]
+    return replace(state, reply=reply, open_calls=open_calls), ()
+
+
+def _tool_result(state: State, event: ToolResult) -> Step:
+    if event.call_id not in state.open_calls:
+        problem = Problem("unknown_call_id", f"no open tool call has the id {event.call_id!r}")
+        return state, (Send(problem),)
+    still_open = tuple(call_id for call_id in state.open_calls if call_id != event.call_id)
+    state = replace(state, open_calls=still_open, answers_tools=True)
+    remember = (RememberResult(event.call_id, event.output),)
+    if state.reply is not None and event.call_id in state.reply.calls:
+        results = state.results | {(event.call_id, event.follow_up)}
+        return replace(state, results=results), remember
+    if state.wait is None or event.call_id not in state.wait.missing:
+        return state, remember
+    wait = replace(
+        state.wait,
+        missing=state.wait.missing - {event.call_id},
+        wanted=state.wait.wanted or event.follow_up,
+    )
+    return _then((replace(state, wait=wait), remember), _follow_up)
+
+
+def _tools_overdue(state: State, event: ToolsOverdue) -> Step:
+    if state.wait is None or state.wait.turn != event.turn:
+        return state, ()
+    if not state.answers_tools:  # a robot that never answers isn't asked to
+        return replace(state, wait=None), ()
+    return _follow_up(replace(state, wait=replace(state.wait, missing=frozenset(), wanted=True)))
+
+
+def _sound_began(state: State) -> Step:
+    state = replace(state, sounding=True)
+    if state.deaf and not isinstance(state.floor, Idle):
+        return _clear(state)
+    return state, ()
+
+
+def _sound_ended(state: State) -> Step:
+    return replace(state, sounding=False), ()
+
+
+def _reply_played(state: State, event: ReplyPlayed) -> Step:
+    if state.reply is None or state.reply.reply_id != event.reply_id:
+        return state, ()
+    reply, results = state.reply, state.results
+    state, ended = _end_reply(state, "failed" if reply.failing else "completed")
+    if not reply.calls or reply.kind == "idle" or reply.failing:
+        state, waited = _follow_up(state)  # what a `say` has held up
+        return state, (*ended, *waited)
+    wait = ToolWait(
+        turn=reply.turn,
+        missing=reply.calls - {call_id for call_id, _ in results},
+        wanted=any(follow_up for _, follow_up in results),
+    )
+    state, more = _follow_up(replace(state, wait=wait))
+    waiting = (AwaitTools(reply.turn),) if state.wait is not None else ()
+    return state, (*ended, *more, *waiting)
+
+
+def _reply_failed(state: State, event: ReplyFailed) -> Step:
+    if state.reply is None or state.reply.reply_id != event.reply_id:
+        return state, ()
+    problem = Send(Problem(event.code, event.message))
+    if event.mute or state.reply.failing:
+        state, ended = _end_reply(state, "failed")
+        return state, (problem, *ended)
+    failing = replace(state, reply=replace(_reply(state), failing=True))
+    return failing, (problem, Apologise(event.reply_id, event.code))
+
+
+def _hangup(state: State) -> Step:
+    state, ended = _end_reply(state, "cancelled")
+    return replace(state, closed=True, floor=Idle(), wait=None, answering=0), ended
+
+
+# -- parts of steps ----------------------------------------------------------------------------
+
+
+def _reply(state: State) -> Replying:
+    assert state.reply is not None
+    return state.reply
+
+
+def _utterance(state: State) -> Utterance | None:
+    return None if isinstance(state.floor, Idle) else state.floor.utterance
+
+
+def _with_utterance(state: State, utterance: Utterance) -> State:
+    assert not isinstance(state.floor, Idle)
+    return replace(state, floor=type(state.floor)(utterance))
+
+
+def _then(first: Step, next_step: Callable[[State], Step]) -> Step:
+    state, effects = first
+    state, more = next_step(state)
+    return state, (*effects, *more)
+
+
+def _certain(state: State) -> Step:
+    """Open the turn once there is enough speech to be sure of it."""
+    utterance = _utterance(state)
+    assert utterance is not None
+    needed = state.rules.barge_in if state.reply else state.rules.min_speech
+    if utterance.turn or utterance.voiced < needed:
+        return state, ()
+    return _open_turn(state)
+
+
+def _open_turn(state: State) -> Step:
+    """Speech it is: the reply that it interrupts ends first."""
+    utterance = _utterance(state)
+    assert utterance is not None
+    turn = state.last_turn + 1
+    state = _with_utterance(state, replace(utterance, turn=turn))
+    state, ended = _end_reply(replace(state, last_turn=turn, answering=0, wait=None), "interrupted")
+    return state, (*ended, Send(SpeechStarted(turn)))
+
+
+def _bounded(state: State) -> Step:
+    """An utterance that has grown to its limit is processed as it is."""
+    utterance = _utterance(state)
+    if utterance is None or state.now - utterance.start < state.rules.max_utterance:
+        return state, ()
+    if not utterance.turn:
+        return replace(state, floor=Idle()), ()
+    return _commit(state)
+
+
+def _commit(state: State) -> Step:
+    """The turn is over: hear what was said. A reply still under way (typed meanwhile) ends."""
+    utterance = _utterance(state)
+    assert utterance is not None
+    turn = utterance.turn
+    end = min(state.now, utterance.end + state.rules.post_roll)
+    state, ended = _end_reply(
+        replace(state, floor=Idle(), free_from=end, answering=turn, wait=None), "interrupted"
+    )
+    hearing = StartTranscription(turn, utterance.revision, utterance.start, end, utterance.end)
+    if state.rules.push_to_talk:
+        state = replace(state, free_from=state.now)
+    return state, (*ended, Send(SpeechStopped(turn)), hearing)
+
+
+def _start_reply(state: State, turn: int, kind: Kind, text: str = "") -> Step:
+    reply_id = state.last_reply + 1
+    state, ended = _end_reply(state, "interrupted")
+    if kind != "say":  # a word of the robot's app in between puts nothing off for ever
+        state = replace(state, wait=None, answering=0)
+    state = replace(state, reply=Replying(reply_id, turn, kind), last_reply=reply_id)
+    return state, (*ended, StartReply(reply_id, turn, kind, text))
+
+
+def _end_reply(state: State, reason: Reason) -> Step:
+    if state.reply is None:
+        return state, ()
+    ended = EndReply(state.reply.reply_id, reason)
+    return replace(state, reply=None, results=frozenset()), (ended,)
+
+
+def _follow_up(state: State) -> Step:
+    """Speak about the results once all are in, if one of them asks for it."""
+    if state.wait is None or state.wait.missing or state.reply is not None:
+        return state, ()
+    if not state.wait.wanted:
+        return replace(state, wait=None), ()
+    return _start_reply(state, state.wait.turn, "follow_up")

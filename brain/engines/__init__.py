@@ -1,0 +1,1 @@
+"""Adapters to real engines, behind the small ports of `brain.engines.ports`."""

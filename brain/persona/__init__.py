@@ -1,0 +1,1 @@
+"""Who the robot is: its character, its moods, and the notes that it is given about its own state."""

@@ -1,0 +1,59 @@
+"""DESIGN's invariants as a witness that sees all that a session says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from brain.dialogue import outputs
+
+
+@dataclass
+class Witness:
+    """Raises AssertionError at the first output that breaks an invariant of the wire."""
+
+    active: int | None = None
+    begun: set[int] = field(default_factory=set)
+    ended: set[int] = field(default_factory=set)
+    open_turn: int | None = None
+    turns: int = 0
+    seq: int = 0
+    is_closed: bool = False
+
+    def see(self, output: outputs.Output) -> None:
+        assert not self.is_closed, f"{output} after the close"
+        match output:
+            case outputs.ReplyStarted():
+                assert self.active is None, "two replies at once"
+                assert output.reply_id > max(self.begun, default=0), "reply ids must rise"
+                self.active, self.seq = output.reply_id, 0
+                self.begun.add(output.reply_id)
+            case outputs.ReplyDone():
+                assert self.active == output.reply_id, "a terminal for no active reply"
+                assert output.reply_id not in self.ended, "two terminals"
+                self.ended.add(output.reply_id)
+                self.active = None
+            case outputs.ReplyAudio():
+                assert self.active == output.reply_id, "sound of a reply that isn't active"
+                assert output.seq == self.seq, "a piece of sound is missing or twice there"
+                assert len(output.audio.samples) > 0
+                self.seq += 1
+            case outputs.ClauseStarted() | outputs.AssistantSaid() | outputs.ToolCalled():
+                assert self.active == output.reply_id, "words of a reply that isn't active"
+            case outputs.SpeechStarted():
+                assert self.open_turn is None, "two turns open"
+                assert self.active is None, "a barge-in ends the reply before the turn opens"
+                assert output.turn > self.turns, "turns must rise"
+                self.open_turn = self.turns = output.turn
+            case outputs.SpeechStopped():
+                assert self.open_turn == output.turn, "speech stopped that had not started"
+                self.open_turn = None
+            case outputs.UserSaid():
+                assert output.text.strip(), "an empty transcript"
+            case outputs.Closed():
+                self.is_closed = True
+
+    def closed(self) -> None:
+        """The session is over: nothing may be left open."""
+        assert self.is_closed
+        assert self.active is None
+        assert self.begun == self.ended, "a reply without its terminal"

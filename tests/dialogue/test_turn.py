@@ -1,0 +1,277 @@
+"""The turn machine: DESIGN's invariants over random sequences of events, and its drawn cases."""
+
+from __future__ import annotations
+
+import typing
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from brain.dialogue import effects, events
+from brain.dialogue.outputs import Problem, SpeechStarted, SpeechStopped, UserSaid
+from brain.dialogue.state import FRAME, Idle, Rules, State, samples
+from brain.dialogue.turn import step
+
+FRAME_MS = 32
+
+
+def speech_then_silence(
+    state: State, speech_ms: int, silence_ms: int
+) -> tuple[State, list[object]]:
+    wanted: list[object] = []
+    for count, is_speech in ((speech_ms // FRAME_MS, True), (silence_ms // FRAME_MS, False)):
+        for _ in range(count):
+            state, new = step(state, events.Frame(is_speech, state.now + FRAME))
+            wanted += new
+    return state, wanted
+
+
+class Conversation(RuleBasedStateMachine):
+    """Everything that can happen to a session, in any order, with results that come too late."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.state = State()
+        self.active: int | None = None
+        self.begun: list[int] = []
+        self.ended: list[int] = []
+        self.open_turn: int | None = None
+        self.turns_heard: list[int] = []
+        self.heard_to = 0
+        self.speech: list[int] = []  # ends of speech frames since the turn became certain
+        self.calls = 0
+        self.call_ids: list[str] = []
+
+    def take(self, event: events.Event) -> None:
+        before = self.state
+        self.state, wanted = step(before, event)
+        for effect in wanted:
+            match effect:
+                case effects.StartReply():
+                    assert self.active is None, "1: two replies at once"
+                    assert effect.reply_id not in self.begun
+                    self.begun.append(effect.reply_id)
+                    self.active = effect.reply_id
+                case effects.EndReply():
+                    assert self.active == effect.reply_id, "2: a terminal for no active reply"
+                    self.ended.append(effect.reply_id)
+                    self.active = None
+                case effects.Apologise():
+                    assert self.active == effect.reply_id, "3: words after the terminal"
+                case effects.StartTranscription():
+                    assert self.open_turn is None, "4: the turn is closed before it is heard"
+                    assert self.active is None, "4: the reply ended before the turn commits"
+                    assert self.heard_to <= effect.start < effect.end, "6: sound used twice"
+                    assert effect.end <= self.state.now, "6: sound that never came"
+                    longest = self.state.rules.max_utterance + FRAME
+                    assert effect.end - effect.start <= longest
+                    for end in self.speech:
+                        assert effect.start <= end - FRAME or end - effect.start > longest - FRAME
+                        assert end <= effect.end, "6: speech lost"
+                    self.speech = []
+                    self.heard_to = effect.end
+                    self.turns_heard.append(effect.turn)
+                case effects.Send(SpeechStarted(turn)):
+                    assert self.open_turn is None
+                    assert self.active is None, "4: a barge-in ends the reply first"
+                    self.open_turn = turn
+                case effects.Send(SpeechStopped(turn)):
+                    assert self.open_turn == turn
+                    self.open_turn = None
+        assert len(self.begun) == len(self.ended) + (self.active is not None)
+
+    # -- what may happen ---------------------------------------------------------------------
+
+    @rule(speech=st.booleans(), count=st.integers(1, 30))
+    def frames(self, speech: bool, count: int) -> None:
+        for _ in range(count):
+            end = self.state.now + FRAME
+            if self.state.rules.push_to_talk or self.state.deaf:
+                self.take(events.Sound(end))
+                continue
+            if speech and not isinstance(self.state.floor, Idle):
+                self.speech.append(end)
+            self.take(events.Frame(speech, end))
+            if isinstance(self.state.floor, Idle):
+                self.speech = []
+
+    @rule(event=st.sampled_from([
+        events.Starved(), events.EndUtterance(), events.Cancel(), events.Typed("hi"),
+        events.Say("hello"), events.IdleSignal("idle"), events.SoundBegan(), events.SoundEnded(),
+    ]))  # fmt: skip
+    def plain(self, event: events.Event) -> None:
+        if isinstance(event, events.SoundBegan) and self.state.rules.deaf_in_reply:
+            self.speech = []
+        self.take(event)
+        if isinstance(self.state.floor, Idle):
+            self.speech = []
+
+    @rule()
+    def clear(self) -> None:
+        self.speech = []
+        self.take(events.Clear())
+        assert isinstance(self.state.floor, Idle), "6: clear resets the whole turn"
+        assert self.state.free_from == self.state.now
+
+    @rule(deaf=st.booleans(), push=st.booleans(), longest=st.sampled_from([2_000, 30_000]))
+    def change_rules(self, deaf: bool, push: bool, longest: int) -> None:
+        if push != self.state.rules.push_to_talk:
+            self.speech = []
+        self.take(
+            events.ChangeRules(
+                Rules(deaf_in_reply=deaf, push_to_talk=push, max_utterance=samples(longest))
+            )
+        )
+
+    @rule(turn=st.integers(0, 12), text=st.sampled_from(["", "hello"]))
+    def transcribed(self, turn: int, text: str) -> None:
+        self.take(events.Transcribed(turn, text))
+
+    @rule(turn=st.integers(0, 12))
+    def transcription_failed(self, turn: int) -> None:
+        self.take(events.TranscriptionFailed(turn, "stt_failed", "broken"))
+
+    @precondition(lambda self: self.active)
+    @rule(data=st.data())
+    def call(self, data: st.DataObject) -> None:
+        self.calls += 1
+        self.call_ids.append(f"call_{self.calls}")
+        self.take(events.CallMade(data.draw(st.sampled_from(self.begun)), self.call_ids[-1]))
+
+    @rule(data=st.data(), follow_up=st.booleans())
+    def tool_result(self, data: st.DataObject, follow_up: bool) -> None:
+        call_id = data.draw(st.sampled_from([*self.call_ids, "unknown"]))
+        self.take(events.ToolResult(call_id, "ok", follow_up))
+
+    @rule(turn=st.integers(0, 12))
+    def tools_overdue(self, turn: int) -> None:
+        self.take(events.ToolsOverdue(turn))
+
+    @precondition(lambda self: self.begun)
+    @rule(data=st.data(), mute=st.booleans(), played=st.booleans())
+    def reply_ends(self, data: st.DataObject, mute: bool, played: bool) -> None:
+        reply_id = data.draw(st.sampled_from(self.begun[-3:]))
+        before = list(self.ended)
+        if played:
+            self.take(events.ReplyPlayed(reply_id))
+        else:
+            self.take(events.ReplyFailed(reply_id, "llm_failed", "broken", mute=mute))
+        if reply_id in before:
+            assert self.ended == before, "a stale result ended something"
+
+    @invariant()
+    def turn_open_as_told(self) -> None:
+        floor = self.state.floor
+        turn = 0 if isinstance(floor, Idle) else floor.utterance.turn
+        assert (self.open_turn or 0) == turn, "4: speech started if and only if a turn is open"
+
+    @invariant()
+    def reply_as_told(self) -> None:
+        assert (self.state.reply.reply_id if self.state.reply else None) == self.active
+
+    def teardown(self) -> None:
+        self.take(events.Hangup())
+        assert self.active is None
+        closed = self.state
+        for event in (events.Hangup(), events.Typed("late"), events.Transcribed(1, "late")):
+            assert step(closed, event) == (closed, ()), "10: closing twice is the same as once"
+
+
+TestConversation = Conversation.TestCase
+TestConversation.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+
+
+def test_there_is_a_step_for_every_event() -> None:
+    values = {"int": 1, "str": "x", "bool": True, "Rules": Rules()}
+    for kind in typing.get_args(events.Event):
+        fields = {name: values[field.type] for name, field in kind.__dataclass_fields__.items()}
+        state, wanted = step(State(), kind(**fields))
+        assert isinstance(state, State)
+        assert isinstance(wanted, tuple)
+
+
+@given(speech_ms=st.integers(200, 3_000), pause_ms=st.integers(0, 480))
+@settings(max_examples=50, deadline=None)
+def test_a_pause_shorter_than_the_silence_does_not_end_the_turn(
+    speech_ms: int, pause_ms: int
+) -> None:
+    state, _ = speech_then_silence(State(), speech_ms, pause_ms)
+    _, wanted = speech_then_silence(state, 200, 0)
+    assert not [effect for effect in wanted if isinstance(effect, effects.StartTranscription)]
+
+
+def test_resumed_speech_raises_the_revision() -> None:
+    state, _ = speech_then_silence(State(), 640, 320)
+    state, wanted = speech_then_silence(state, 640, 640)
+    (heard,) = [effect for effect in wanted if isinstance(effect, effects.StartTranscription)]
+    assert heard.revision == 1
+
+
+def test_a_click_is_no_speech() -> None:
+    _, wanted = speech_then_silence(State(), 64, 2_000)
+    assert wanted == []
+
+
+def test_a_transcript_that_comes_after_more_speech_is_remembered_and_not_answered() -> None:
+    state, _ = speech_then_silence(State(), 640, 640)
+    state, _ = speech_then_silence(state, 640, 0)
+    _, wanted = step(state, events.Transcribed(1, "hello"))
+    assert wanted == (effects.Send(UserSaid("hello", 1)), effects.Remember("hello"))
+
+
+def test_a_duplicate_result_is_an_unknown_call() -> None:
+    state, _ = step(State(), events.Typed("dance"))
+    state, _ = step(state, events.CallMade(1, "call_1"))
+    state, _ = step(state, events.ToolResult("call_1", "ok", True))
+    _, wanted = step(state, events.ToolResult("call_1", "ok", True))
+    (problem,) = wanted
+    assert isinstance(problem, effects.Send)
+    assert isinstance(problem.output, Problem)
+    assert problem.output.code == "unknown_call_id"
+
+
+def test_results_that_come_before_the_reply_has_ended_are_answered_after_it() -> None:
+    state, _ = step(State(), events.Typed("dance"))
+    state, _ = step(state, events.CallMade(1, "call_1"))
+    state, _ = step(state, events.ToolResult("call_1", "ok", True))
+    _, wanted = step(state, events.ReplyPlayed(1))
+    assert wanted == (effects.EndReply(1, "completed"), effects.StartReply(2, 1, "follow_up"))
+
+
+def test_a_result_that_asks_for_no_words_gets_none() -> None:
+    state, _ = step(State(), events.Typed("dance"))
+    state, _ = step(state, events.CallMade(1, "call_1"))
+    state, _ = step(state, events.ToolResult("call_1", "ok", False))
+    _, wanted = step(state, events.ReplyPlayed(1))
+    assert wanted == (effects.EndReply(1, "completed"),)
+
+
+def test_a_word_of_the_app_holds_a_follow_up_back_and_does_not_lose_it() -> None:
+    state, _ = step(State(), events.Typed("dance"))
+    state, _ = step(state, events.CallMade(1, "call_1"))
+    state, _ = step(state, events.ReplyPlayed(1))
+    state, _ = step(state, events.Say("Battery low."))
+    state, wanted = step(state, events.ToolResult("call_1", "ok", True))
+    assert not [effect for effect in wanted if isinstance(effect, effects.StartReply)]
+    _, wanted = step(state, events.ReplyPlayed(2))
+    assert effects.StartReply(3, 1, "follow_up") in wanted
+
+
+def test_the_open_calls_of_a_robot_that_never_answers_stay_few() -> None:
+    state, _ = step(State(), events.Typed("dance"))
+    for i in range(1_000):
+        state, _ = step(state, events.CallMade(1, f"call_{i}"))
+    assert len(state.open_calls) <= 64
+    assert "call_999" in state.open_calls
+
+
+def test_a_later_frame_never_makes_the_clock_run_back() -> None:
+    state = replace(State(), rules=Rules(push_to_talk=True))
+    for _ in range(2_000):
+        state, _ = step(state, events.Sound(state.now + FRAME))
+    state, wanted = step(state, events.EndUtterance())
+    (heard,) = [effect for effect in wanted if isinstance(effect, effects.StartTranscription)]
+    assert heard.end == state.now
+    assert heard.end - heard.start == samples(30_000)
