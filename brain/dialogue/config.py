@@ -50,7 +50,7 @@ class HouseRules:
     echo: Echo = "half_duplex"
     barge_in_ms: int = 300
     pre_roll_ms: int = 300
-    max_utterance_s: int = 30
+    max_utterance_s: float = 30.0
     echo_tail_ms: int = 300
     lead_ms: int = 600
     tool_timeout_s: float = 15.0

@@ -18,11 +18,10 @@ from numpy.typing import NDArray
 
 from brain.dialogue import effects as do
 from brain.dialogue import events, outputs, reply
-from brain.dialogue.active import Active, Hearing
 from brain.dialogue.config import HouseRules, SessionConfig, changed, rules
 from brain.dialogue.history import History
 from brain.dialogue.microphone import Microphone
-from brain.dialogue.playback import Playback
+from brain.dialogue.speaking import CheckPlayback, Hearing, Speaking, apology
 from brain.dialogue.state import RATE, Idle, State
 from brain.dialogue.turn import step
 from brain.engines.ports import (
@@ -39,17 +38,10 @@ from brain.persona.character import idle_note
 
 log = logging.getLogger(__name__)
 
-_APOLOGIES = {
-    "stt_failed": "Sorry, my ears failed me just now. Please say that again.",
-    "llm_busy": "Sorry, I'm busy just now. Please ask me again.",
-}
-_APOLOGY = "Sorry, I can't think right now."
 _NO_RESULT = '{"error": "the tool gave no result"}'
 _NEVER_ANSWERS = '{"status": "sent to the robot"}'
 # More unheard sound than this means that the brain can't keep up: it is shed, visibly.
 _MAX_WAITING_S = 30.0
-# Timers may fire this much early, in s.
-_EPSILON = 0.002
 
 
 @dataclass(frozen=True)
@@ -91,11 +83,6 @@ class _Played:
 
 
 @dataclass(frozen=True)
-class _CheckPlayback:
-    """A timer: has the loudspeaker fallen silent?"""
-
-
-@dataclass(frozen=True)
 class _HangUp:
     code: int
     reason: str
@@ -116,7 +103,7 @@ _Item = (
     | _Heard
     | _Configure
     | _Played
-    | _CheckPlayback
+    | CheckPlayback
     | _HangUp
     | _HeardTurn
 )
@@ -147,17 +134,24 @@ class Session:
             last_turn=memory.last_turn,
             last_reply=memory.last_reply,
         )
-        self._microphone = Microphone(engines.detector, keep=(house.max_utterance_s + 2) * RATE)
+        self._microphone = Microphone(engines.detector, keep=int(house.max_utterance_s + 2) * RATE)
         self._waiting = 0
         self._shedding = False
-        self._active: Active | None = None
+        self._speaking = Speaking(
+            robot_id,
+            engines.mind,
+            engines.mouth,
+            lead_s=house.lead_ms / 1000,
+            tail_s=house.echo_tail_ms / 1000,
+            post=self._inbox.put_nowait,
+            send=self._send,
+            step=self._step,
+        )
         self._hearing: Hearing | None = None
         self._rounds = (0, 0)  # turn, follow-ups in it
         self._tasks: set[asyncio.Task[Any]] = set()
         self._tickets: set[Ticket] = set()
         self._starving: asyncio.TimerHandle | None = None
-        self._loudspeaker: asyncio.TimerHandle | None = None
-        self._playback = Playback()
         self._timers: set[asyncio.TimerHandle] = set()
 
     # -- what the wire may do ------------------------------------------------------------------
@@ -222,7 +216,7 @@ class Session:
             log.exception("session %s broke", self.session_id)
         finally:
             self._step(events.Hangup())
-            for handle in (self._starving, self._loudspeaker, *self._timers):
+            for handle in (self._starving, *self._timers):
                 if handle is not None:
                     handle.cancel()
             for ticket in self._tickets:
@@ -230,6 +224,7 @@ class Session:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._speaking.close()
             self._memory.last_turn = self._state.last_turn
             self._memory.last_reply = self._state.last_reply
             self._send(closed)
@@ -241,9 +236,9 @@ class Session:
             case _Configure():
                 self._reconfigure(item.changes)
             case _Played():
-                self._mark(item)
-            case _CheckPlayback():
-                self._check_playback()
+                self._speaking.mark(item.reply_id, item.seconds)
+            case CheckPlayback():
+                self._speaking.check()
             case _HeardTurn():
                 if self._hearing is not None and self._hearing.turn == item.event.turn:
                     self._hearing = replace(self._hearing, stt_ms=item.stt_ms)
@@ -258,7 +253,7 @@ class Session:
                 | reply.AllSaid()
                 | reply.Failed()
             ):
-                self._progress(item)
+                self._speaking.progress(item)
             case _HangUp():
                 raise AssertionError("run looks for this itself")
             case _:
@@ -287,7 +282,7 @@ class Session:
             case do.StartReply():
                 self._start_reply(effect)
             case do.Apologise():
-                self._apologise(effect)
+                self._speaking.apologise(effect.code)
             case do.EndReply():
                 self._end_reply(effect)
             case do.AwaitTools():
@@ -356,18 +351,11 @@ class Session:
         hearing = self._hearing
         if hearing is not None and hearing.turn != effect.turn:
             hearing = None
-        self._active = Active(
-            kind=effect.kind,
-            brief=self._brief(effect),
-            ticket=Ticket(self.robot_id),
-            playback=Playback(marks=self.config.playback_marks),
-            started_at=self._now(),
-            # A follow-up's times begin with its results, not with the user's words.
-            hearing=hearing if effect.kind in ("answer", "apology") else None,
-            apologising=effect.kind == "apology",
+        if effect.kind not in ("answer", "apology"):
+            hearing = None  # the user's words were answered before
+        self._speaking.start(
+            self._brief(effect), effect.kind, hearing, marks=self.config.playback_marks
         )
-        self._send(outputs.ReplyStarted(effect.turn, effect.reply_id))
-        self._speak(self._active)
 
     def _brief(self, effect: do.StartReply) -> reply.Brief:
         config, history = self.config, self._memory.history
@@ -380,7 +368,7 @@ class Session:
         if effect.kind == "say":
             return replace(brief, text=effect.text)
         if effect.kind == "apology":
-            return replace(brief, text=_APOLOGIES.get(effect.text, _APOLOGY))
+            return replace(brief, text=apology(effect.text))
         turn, rounds = self._rounds
         self._rounds = (effect.turn, rounds + 1 if turn == effect.turn else 0)
         if effect.kind == "follow_up":
@@ -391,127 +379,10 @@ class Session:
         tools = config.tools if self._rounds[1] < self._house.max_tool_rounds else ()
         return replace(brief, messages=messages, tools=tools, mute=effect.kind == "idle")
 
-    def _speak(self, active: Active) -> None:
-        self._tickets.add(active.ticket)
-        active.task = self._spawn(
-            reply.run(
-                active.brief,
-                mind=self._engines.mind,
-                mouth=self._engines.mouth,
-                ticket=active.ticket,
-                post=self._inbox.put_nowait,
-                lead=self._house.lead_ms / 1000,
-                ahead=active.playback.ahead(self._now()),
-            )
-        )
-
-    def _progress(self, item: reply.Progress) -> None:
-        active = self._active
-        if active is None or active.brief.reply_id != item.reply_id:
-            return  # of a reply that is over
-        now = self._now()
-        match item:
-            case reply.FirstToken():
-                active.first_token_at = now
-            case reply.FirstClause():
-                active.first_clause_at = active.first_clause_at or now
-            case reply.Called():
-                call_id = f"call_{item.reply_id}_{len(active.calls) + 1}"
-                call = replace(item.call, call_id=call_id)
-                active.calls.append(call)
-                self._step(events.CallMade(item.reply_id, call_id))
-                self._send(outputs.ToolCalled(call.name, call.arguments, call_id, item.reply_id))
-            case reply.Block():
-                self._sound(active, item)
-            case reply.AllSaid():
-                active.all_said = True
-                self._check_playback()
-            case reply.Failed():
-                self._step(
-                    events.ReplyFailed(item.reply_id, item.code, item.message, mute=item.mute)
-                )
-
-    def _sound(self, active: Active, block: reply.Block) -> None:
-        if block.clause is not None:
-            active.playback.clause(block.clause)
-            self._send(outputs.ClauseStarted(block.clause, block.reply_id))
-        if block.audio is None:
-            return
-        if not self._state.sounding:
-            self._step(events.SoundBegan())
-        now = self._now()
-        active.first_audio_at = active.first_audio_at or now
-        active.playback.add(block.audio.seconds, now)
-        self._playback = active.playback
-        self._send(outputs.ReplyAudio(block.audio, block.reply_id, active.seq))
-        active.seq += 1
-        self._watch_loudspeaker()
-
-    def _apologise(self, effect: do.Apologise) -> None:
-        active = self._active
-        assert active is not None
-        self._stop(active)
-        active.ticket = Ticket(self.robot_id)
-        active.apologising = True
-        text = _APOLOGIES.get(effect.code, _APOLOGY)
-        active.brief = replace(active.brief, text=text, mute=False)
-        self._speak(active)
-
     def _end_reply(self, effect: do.EndReply) -> None:
-        active = self._active
-        assert active is not None
-        assert active.brief.reply_id == effect.reply_id
-        self._active = None
-        self._stop(active)
-        whole = effect.reason == "completed" or active.playback.sent == 0
-        text = active.playback.text() if whole else active.playback.heard_text(self._now())
-        if text:
-            self._send(outputs.AssistantSaid(text, effect.reply_id))
-        if active.kind != "idle":
-            heard = "" if active.apologising else text
-            self._memory.history.assistant_said(heard, active.calls)
-        self._send(outputs.ReplyDone(effect.reply_id, effect.reason, active.timings()))
-
-    def _stop(self, active: Active) -> None:
-        active.ticket.cancel.cancel()
-        self._tickets.discard(active.ticket)
-        if active.task is not None:
-            active.task.cancel()
-
-    # -- the loudspeaker -----------------------------------------------------------------------
-
-    def _mark(self, mark: _Played) -> None:
-        if self._active is not None and self._active.brief.reply_id == mark.reply_id:
-            self._active.playback.mark(mark.seconds, self._now())
-            self._check_playback()
-
-    def _check_playback(self) -> None:
-        """Has the reply been heard to its end? Has the loudspeaker fallen silent?"""
-        soon = self._now() + _EPSILON
-        active = self._active
-        if active is not None and active.all_said and active.playback.ends_at <= soon:
-            self._step(events.ReplyPlayed(active.brief.reply_id))
-        if self._state.sounding and self._silent_at() <= soon:
-            self._step(events.SoundEnded())
-        self._watch_loudspeaker()
-
-    def _silent_at(self) -> float:
-        return self._playback.ends_at + self._house.echo_tail_ms / 1000
-
-    def _watch_loudspeaker(self) -> None:
-        """Arm the one timer for whatever `_check_playback` has to look for next."""
-        if self._loudspeaker is not None:
-            self._loudspeaker.cancel()
-            self._loudspeaker = None
-        due: list[float] = []
-        if self._active is not None and self._active.all_said:
-            due.append(self._active.playback.ends_at)
-        if self._state.sounding:
-            due.append(self._silent_at())
-        if due:
-            self._loudspeaker = asyncio.get_running_loop().call_at(
-                min(due), self._inbox.put_nowait, _CheckPlayback()
-            )
+        spoken = self._speaking.end(effect.reply_id, effect.reason)
+        if spoken.kind != "idle":  # what an idle robot does is no part of the conversation
+            self._memory.history.assistant_said(spoken.text, spoken.calls)
 
     # -- parts ---------------------------------------------------------------------------------
 

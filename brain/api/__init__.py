@@ -1,0 +1,1 @@
+"""The wire protocols, one a file: they translate between the wire and the dialogue, no more."""

@@ -1,0 +1,263 @@
+"""What a robot may say on `/ws` (protocol 1), as pydantic models, and how it is read."""
+
+from __future__ import annotations
+
+import binascii
+import difflib
+import json
+from base64 import b64decode
+from typing import Annotated, Any, Literal
+
+import jsonschema
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
+
+from brain.audio.pcm import from_bytes
+from brain.engines.ports import ToolSpec
+
+SampleRate = Literal[8000, 16000, 22050, 24000, 48000]
+MAX_MESSAGE_BYTES = 1 << 20
+_MAX_TEXT = 4_000
+_MAX_INSTRUCTIONS = 32_000
+_MAX_TOOLS = 64
+
+
+class WireError(Exception):
+    """A message that can't be taken; the session goes on. `code` is stable, snake_case."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class _Message(BaseModel):
+    # Fields that a newer robot sends are ignored: the protocol grows.
+    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
+
+
+class AudioIn(_Message):
+    """Microphone sound: base64 of 16-bit little-endian mono PCM, 1 sample to 1 s."""
+
+    type: Literal["audio"]
+    data: str
+
+
+class Tool(_Message):
+    """A tool that the robot offers; `parameters` is a JSON Schema of type object."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")
+    description: str = Field("", max_length=4_000)
+    parameters: dict[str, Any] = Field(default_factory=lambda: {"type": "object", "properties": {}})
+
+    @field_validator("parameters")
+    @classmethod
+    def _is_a_schema(cls, value: dict[str, Any]) -> dict[str, Any]:
+        try:
+            jsonschema.Draft202012Validator.check_schema(value)
+        except jsonschema.SchemaError as error:
+            raise ValueError(f"not a JSON Schema: {error.message}") from None
+        if value.get("type", "object") != "object":
+            raise ValueError("the JSON Schema must be of type object")
+        return {"type": "object", **value}
+
+
+class TurnDetectionIn(_Message):
+    type: Literal["server_vad"] | None = None
+    silence_ms: int | None = Field(None, ge=100, le=5_000)
+    threshold: float | None = Field(None, ge=0.05, le=0.95)
+    interrupt: bool | None = None
+
+
+class SessionIn(_Message):
+    """Set up or change the session. Absent keeps; null restores the default, except for
+    `turn_detection`, where it is push-to-talk."""
+
+    type: Literal["session"]
+    input_sample_rate: SampleRate | None = None
+    output_sample_rate: SampleRate | None = None
+    audio: Literal["base64", "binary"] | None = None
+    instructions: str | None = Field(None, max_length=_MAX_INSTRUCTIONS)
+    voice: str | None = Field(None, max_length=200)
+    language: str | None = Field(None, pattern=r"^[a-z]{2,3}$")
+    tools: list[Tool] | None = Field(None, max_length=_MAX_TOOLS)
+    turn_detection: TurnDetectionIn | None = None
+    playback_marks: bool | None = None
+    echo_cancellation: bool | None = None
+
+    @field_validator("tools")
+    @classmethod
+    def _names_differ(cls, value: list[Tool] | None) -> list[Tool] | None:
+        names = [tool.name for tool in value or ()]
+        if len(set(names)) < len(names):
+            raise ValueError("two tools have the same name")
+        return value
+
+    def changes(self) -> dict[str, Any]:
+        """What is asked for, as `brain.dialogue.config.changed` takes it."""
+        changes = {name: getattr(self, name) for name in self.model_fields_set if name != "type"}
+        if self.tools is not None:
+            changes["tools"] = tuple(
+                ToolSpec(tool.name, tool.description, tool.parameters) for tool in self.tools
+            )
+        if self.turn_detection is not None:
+            detection = self.turn_detection
+            changes["turn_detection"] = {
+                name: getattr(detection, name)
+                for name in detection.model_fields_set
+                if name != "type"
+            }
+        return changes
+
+
+class EndUtteranceIn(_Message):
+    """Push-to-talk: the turn ends now."""
+
+    type: Literal["end_utterance"]
+
+
+class ClearIn(_Message):
+    """Forget the unfinished utterance."""
+
+    type: Literal["clear"]
+
+
+class CancelIn(_Message):
+    """Stop the current reply at once."""
+
+    type: Literal["cancel"]
+
+
+class TextIn(_Message):
+    """A turn typed rather than spoken."""
+
+    type: Literal["text"]
+    text: str = Field(min_length=1, max_length=_MAX_TEXT)
+
+
+class SayIn(_Message):
+    """Speak this as it stands, without the language model."""
+
+    type: Literal["say"]
+    text: str = Field(min_length=1, max_length=_MAX_TEXT)
+
+
+class ToolResultIn(_Message):
+    """The result of a tool call. `reply` false asks for no spoken follow-up; an `interrupted` one
+    is recorded and not spoken about."""
+
+    type: Literal["tool_result"]
+    call_id: str
+    output: Any
+    reply: bool = True
+    interrupted: bool = False
+
+    @property
+    def text(self) -> str:
+        """The output as a model reads it."""
+        if isinstance(self.output, str):
+            return self.output
+        return json.dumps(self.output, ensure_ascii=False)
+
+
+class ImageIn(_Message):
+    """A camera frame for the next turn, or for a tool call: base64 of a JPEG or PNG."""
+
+    type: Literal["image"]
+    data: str
+    call_id: str | None = None
+
+
+class IdleIn(_Message):
+    """The robot has been idle: the brain may answer with tool calls only."""
+
+    type: Literal["idle"]
+    seconds: float = Field(0.0, ge=0)
+    note: str = Field("", max_length=_MAX_TEXT)
+
+
+class PlayedIn(_Message):
+    """Playback mark: this much of the reply has come out of the loudspeaker."""
+
+    type: Literal["played"]
+    reply_id: int
+    ms: float = Field(ge=0)
+
+
+class PingIn(_Message):
+    """Answered by `pong` with the same `t`."""
+
+    type: Literal["ping"]
+    t: Any = None
+
+
+RobotMessage = (
+    AudioIn
+    | SessionIn
+    | EndUtteranceIn
+    | ClearIn
+    | CancelIn
+    | TextIn
+    | SayIn
+    | ToolResultIn
+    | ImageIn
+    | IdleIn
+    | PlayedIn
+    | PingIn
+)
+ROBOT_MESSAGE: TypeAdapter[RobotMessage] = TypeAdapter(
+    Annotated[RobotMessage, Field(discriminator="type")]
+)
+_TYPES = (
+    "audio", "session", "end_utterance", "clear", "cancel", "text", "say", "tool_result", "image",
+    "idle", "played", "ping",
+)  # fmt: skip
+_CODES = {"audio": "bad_audio", "session": "bad_session"}
+
+
+def parse(frame: str) -> RobotMessage | None:
+    """The message in a text frame; None for an unknown type, which a newer robot may send.
+
+    Raises `WireError`: `bad_json`, `unknown_type` (for what looks like a typo), `bad_audio`,
+    `bad_session`.
+    """
+    try:
+        message = json.loads(frame)
+    except (ValueError, RecursionError):
+        raise WireError(
+            "bad_json", "a text frame is one JSON object; this one isn't JSON"
+        ) from None
+    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+        raise WireError("bad_json", "a message is a JSON object with a string field `type`")
+    kind = message["type"]
+    if kind not in _TYPES:
+        similar = difflib.get_close_matches(kind.lower(), _TYPES, n=1, cutoff=0.75)
+        if not similar:
+            return None
+        raise WireError(
+            "unknown_type", f"no message type {kind[:40]!r}: did you mean {similar[0]}?"
+        )
+    try:
+        return ROBOT_MESSAGE.validate_python(message)
+    except ValidationError as error:
+        raise WireError(_CODES.get(kind, "bad_json"), f"{kind}: {_first(error)}") from None
+
+
+def sound(data: str | bytes) -> NDArray[np.int16]:
+    """int16 [n] of an `audio` message's base64, or of a binary frame. Raises `WireError`."""
+    try:
+        raw = b64decode(data, validate=True) if isinstance(data, str) else data
+    except (binascii.Error, ValueError):
+        raise WireError("bad_audio", "audio: data must be base64 of 16-bit PCM") from None
+    if len(raw) % 2:
+        raise WireError("bad_audio", f"audio: 16-bit PCM has an even byte count, got {len(raw)}")
+    if not raw:
+        raise WireError("bad_audio", "audio: a chunk has at least 1 sample")
+    return from_bytes(raw)
+
+
+def _first(error: ValidationError) -> str:
+    """The first thing wrong, in a line."""
+    problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    where = ".".join(str(part) for part in problem["loc"][1:])
+    return f"{where}: {problem['msg']}" if where else problem["msg"]

@@ -1,0 +1,271 @@
+"""The session's voice: the reply under way, its sound, and the loudspeaker that it comes out of.
+
+A part of the actor, and called by it alone: it never writes the session's state, but tells the turn
+machine (`step`) what happened, and the robot (`send`) what is said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from brain.dialogue import events, outputs, reply
+from brain.dialogue.playback import Playback
+from brain.dialogue.reply import Brief
+from brain.dialogue.state import Kind
+from brain.engines.ports import LanguageModel, Synthesizer, Ticket, ToolCall
+
+_APOLOGIES = {
+    "stt_failed": "Sorry, my ears failed me just now. Please say that again.",
+    "llm_busy": "Sorry, I'm busy just now. Please ask me again.",
+}
+_APOLOGY = "Sorry, I can't think right now."
+# Timers may fire this much early, in s.
+_EPSILON = 0.002
+
+
+def apology(code: str) -> str:
+    """What a robot says about an error of this code."""
+    return _APOLOGIES.get(code, _APOLOGY)
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """When a spoken turn was spoken and heard. `voiced_at`: arrival of its last speech, in s."""
+
+    turn: int
+    voiced_at: float
+    endpoint_ms: float
+    stt_ms: float | None = None
+
+
+@dataclass
+class _Active:
+    """All times in seconds of the loop's clock."""
+
+    kind: Kind
+    brief: Brief
+    ticket: Ticket
+    playback: Playback
+    started_at: float
+    hearing: Hearing | None
+    task: asyncio.Task[None] | None = None
+    calls: list[ToolCall] = field(default_factory=list)
+    seq: int = 0
+    all_said: bool = False
+    apologising: bool = False
+    first_token_at: float | None = None
+    first_clause_at: float | None = None
+    first_audio_at: float | None = None
+
+    def timings(self) -> outputs.Timings:
+        hearing = self.hearing
+        return outputs.Timings(
+            endpoint=hearing.endpoint_ms if hearing else None,
+            stt=hearing.stt_ms if hearing else None,
+            llm_first_token=_ms(self.started_at, self.first_token_at),
+            first_clause=_ms(self.started_at, self.first_clause_at),
+            tts_first_audio=_ms(self.first_clause_at, self.first_audio_at),
+            voice_to_voice_server=_ms(hearing.voiced_at if hearing else None, self.first_audio_at),
+        )
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """What remains of a reply: the words that were heard and the tools that were called."""
+
+    kind: Kind
+    text: str
+    calls: tuple[ToolCall, ...]
+
+
+class Speaking:
+    """Carries out replies, one at a time. `post` puts an item into the session's inbox."""
+
+    def __init__(
+        self,
+        robot: str,
+        mind: LanguageModel,
+        mouth: Synthesizer | None,
+        *,
+        lead_s: float,
+        tail_s: float,
+        post: Callable[[reply.Progress | CheckPlayback], None],
+        send: Callable[[outputs.Output], None],
+        step: Callable[[events.Event], None],
+    ) -> None:
+        self._robot = robot
+        self._mind, self._mouth = mind, mouth
+        self._lead_s, self._tail_s = lead_s, tail_s
+        self._post, self._send, self._step = post, send, step
+        self._active: _Active | None = None
+        self._sounding = False
+        self._playback = Playback()
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # -- the reply -----------------------------------------------------------------------------
+
+    def start(self, brief: Brief, kind: Kind, hearing: Hearing | None, *, marks: bool) -> None:
+        """A reply begins. `hearing`: of the words it answers. `marks`: the robot sends them."""
+        self._active = _Active(
+            kind=kind,
+            brief=brief,
+            ticket=Ticket(self._robot),
+            playback=Playback(marks=marks),
+            started_at=_now(),
+            hearing=hearing,
+            apologising=kind == "apology",
+        )
+        self._send(outputs.ReplyStarted(brief.turn, brief.reply_id))
+        self._run(self._active)
+
+    def apologise(self, code: str) -> None:
+        """The reply failed: say so in place of the rest."""
+        active = self._the_active()
+        self._stop(active)
+        active.ticket = Ticket(self._robot)
+        active.apologising = True
+        active.brief = replace(active.brief, text=apology(code), mute=False)
+        self._run(active)
+
+    def end(self, reply_id: int, reason: outputs.Reason) -> Spoken:
+        """The reply is over: stop its work, and tell the robot."""
+        active = self._the_active()
+        assert active.brief.reply_id == reply_id
+        self._active = None
+        self._stop(active)
+        whole = reason == "completed" or active.playback.sent == 0
+        text = active.playback.text() if whole else active.playback.heard_text(_now())
+        if text:
+            self._send(outputs.AssistantSaid(text, reply_id))
+        self._send(outputs.ReplyDone(reply_id, reason, active.timings()))
+        heard = "" if active.apologising else text
+        return Spoken(active.kind, heard, tuple(active.calls))
+
+    def progress(self, item: reply.Progress) -> None:
+        """Something came of a reply; of one that is over it is dropped."""
+        active = self._active
+        if active is None or active.brief.reply_id != item.reply_id:
+            return
+        match item:
+            case reply.FirstToken():
+                active.first_token_at = _now()
+            case reply.FirstClause():
+                active.first_clause_at = active.first_clause_at or _now()
+            case reply.Called():
+                self._call(active, item.call)
+            case reply.Block():
+                self._sound(active, item)
+            case reply.AllSaid():
+                active.all_said = True
+                self.check()
+            case reply.Failed():
+                self._step(
+                    events.ReplyFailed(item.reply_id, item.code, item.message, mute=item.mute)
+                )
+
+    async def close(self) -> None:
+        """Stop everything and wait for it."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _run(self, active: _Active) -> None:
+        active.task = asyncio.get_running_loop().create_task(
+            reply.run(
+                active.brief,
+                mind=self._mind,
+                mouth=self._mouth,
+                ticket=active.ticket,
+                post=self._post,
+                lead=self._lead_s,
+                ahead=active.playback.ahead(_now()),
+            )
+        )
+        self._tasks.add(active.task)
+        active.task.add_done_callback(self._tasks.discard)
+
+    def _stop(self, active: _Active) -> None:
+        active.ticket.cancel.cancel()
+        if active.task is not None:
+            active.task.cancel()
+
+    def _the_active(self) -> _Active:
+        assert self._active is not None
+        return self._active
+
+    def _call(self, active: _Active, call: ToolCall) -> None:
+        reply_id = active.brief.reply_id
+        call = replace(call, call_id=f"call_{reply_id}_{len(active.calls) + 1}")
+        active.calls.append(call)
+        self._step(events.CallMade(reply_id, call.call_id))
+        self._send(outputs.ToolCalled(call.name, call.arguments, call.call_id, reply_id))
+
+    # -- the loudspeaker -----------------------------------------------------------------------
+
+    def mark(self, reply_id: int, seconds: float) -> None:
+        """The robot says how much of a reply it has played."""
+        if self._active is not None and self._active.brief.reply_id == reply_id:
+            self._active.playback.mark(seconds, _now())
+            self.check()
+
+    def check(self) -> None:
+        """Has the reply been heard to its end? Has the loudspeaker fallen silent?"""
+        soon = _now() + _EPSILON
+        active = self._active
+        if active is not None and active.all_said and active.playback.ends_at <= soon:
+            self._step(events.ReplyPlayed(active.brief.reply_id))
+        if self._sounding and self._silent_at() <= soon:
+            self._sounding = False
+            self._step(events.SoundEnded())
+        self._watch()
+
+    def _sound(self, active: _Active, block: reply.Block) -> None:
+        if block.clause is not None:
+            active.playback.clause(block.clause)
+            self._send(outputs.ClauseStarted(block.clause, block.reply_id))
+        if block.audio is None:
+            return
+        if not self._sounding:
+            self._sounding = True
+            self._step(events.SoundBegan())
+        now = _now()
+        active.first_audio_at = active.first_audio_at or now
+        active.playback.add(block.audio.seconds, now)
+        self._playback = active.playback
+        self._send(outputs.ReplyAudio(block.audio, block.reply_id, active.seq))
+        active.seq += 1
+        self._watch()
+
+    def _silent_at(self) -> float:
+        return self._playback.ends_at + self._tail_s
+
+    def _watch(self) -> None:
+        """Arm the one timer for whatever `check` has to look for next."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        due: list[float] = []
+        if self._active is not None and self._active.all_said:
+            due.append(self._active.playback.ends_at)
+        if self._sounding:
+            due.append(self._silent_at())
+        if due:
+            self._timer = asyncio.get_running_loop().call_at(min(due), self._post, CheckPlayback())
+
+
+@dataclass(frozen=True)
+class CheckPlayback:
+    """A timer has fired: call `Speaking.check`."""
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _ms(start: float | None, end: float | None) -> float | None:
+    return None if start is None or end is None else round((end - start) * 1000, 1)

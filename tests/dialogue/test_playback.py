@@ -1,0 +1,75 @@
+"""What was heard, by the clock and by the robot's marks."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brain.dialogue.playback import Playback
+
+
+def two_clauses(*, marks: bool = False) -> Playback:
+    playback = Playback(marks=marks)
+    playback.clause("one two three four")
+    playback.add(2.0, now=10.0)
+    playback.clause("five six")
+    playback.add(1.0, now=10.5)
+    return playback
+
+
+@pytest.mark.parametrize(
+    ("now", "text"),
+    [
+        (10.0, ""),
+        (10.5, "one"),
+        (11.9, "one two three"),
+        (12.0, "one two three four"),
+        (12.6, "one two three four five"),
+        (13.0, "one two three four five six"),
+        (99.0, "one two three four five six"),
+    ],
+)
+def test_by_the_clock(now: float, text: str) -> None:
+    assert two_clauses().heard_text(now) == text
+
+
+def test_marks_are_believed_before_the_clock() -> None:
+    playback = two_clauses(marks=True)
+    assert playback.heard_text(99.0) == ""
+    playback.mark(2.0, now=13.5)
+    assert playback.heard_text(99.0) == "one two three four"
+    playback.mark(1.0, now=13.6)  # marks never go back
+    assert playback.heard(99.0) == 2.0
+    playback.mark(1e9, now=14.0)  # nobody hears more than was sent
+    assert playback.heard(99.0) == 3.0
+
+
+def test_a_robot_that_owes_a_mark_is_waited_for_a_little() -> None:
+    playback = two_clauses(marks=True)
+    assert playback.ends_at == 14.0
+    playback.mark(3.0, now=13.4)
+    assert playback.ends_at == 13.4
+
+
+def test_a_gap_in_the_sound_is_not_counted_as_heard() -> None:
+    playback = Playback()
+    playback.clause("one")
+    playback.add(1.0, now=0.0)
+    playback.add(1.0, now=5.0)
+    assert playback.heard(5.5) == pytest.approx(1.5)
+    assert playback.ends_at == 6.0
+
+
+@given(
+    st.lists(st.tuples(st.floats(0.001, 2), st.floats(0, 3)), min_size=1, max_size=30),
+    st.floats(0, 60),
+)
+def test_never_more_is_heard_than_was_sent(blocks: list[tuple[float, float]], later: float) -> None:
+    playback, now, heard = Playback(), 0.0, 0.0
+    for seconds, wait in blocks:
+        playback.add(seconds, now)
+        now += wait
+        assert heard - 1e-9 <= playback.heard(now) <= playback.sent + 1e-9
+        heard = playback.heard(now)
+    assert playback.heard(playback.ends_at + later) == pytest.approx(playback.sent)

@@ -1,0 +1,190 @@
+"""Who is connected, and what is kept of those who were."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from brain.dialogue import events, outputs
+from brain.dialogue.config import HouseRules
+from brain.dialogue.session import Engines
+from brain.dialogue.sessions import Connection, Full, GoingDown, Sessions
+from tests.scripted_engines import (
+    Hang,
+    ScriptedDetector,
+    ScriptedMind,
+    ScriptedMouth,
+    ScriptedTranscriber,
+)
+from tests.virtual_time import run_virtual
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def a_house(mind: ScriptedMind | None = None, **limits: float) -> tuple[Sessions, Clock]:
+    clock = Clock()
+    engines = Engines(
+        ScriptedDetector(),
+        ScriptedTranscriber(["hello"]),
+        mind or ScriptedMind(["Yes."]),
+        ScriptedMouth(),
+    )
+    return Sessions(engines, HouseRules(), clock=clock, **limits), clock  # type: ignore[arg-type]
+
+
+class Caller:
+    """Opens a session, runs it, and gives it back, as the wire does."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self.sessions = sessions
+        self.tasks: list[asyncio.Task[None]] = []
+
+    async def call(self, robot: str | None) -> Connection:
+        connection = await self.sessions.open(robot)
+
+        async def live() -> None:
+            await connection.run()
+            self.sessions.close(connection)
+
+        self.tasks.append(asyncio.ensure_future(live()))
+        return connection
+
+    async def hang_up(self, connection: Connection) -> None:
+        connection.session.hang_up(1000, "")
+        await connection.finished.wait()
+        await asyncio.sleep(0)
+
+    async def end(self) -> None:
+        await self.sessions.drain(0)
+        await asyncio.gather(*self.tasks)
+
+
+async def said(connection: Connection, text: str) -> int:
+    """Type something, wait for the answer, and give its reply id."""
+    connection.session.post(events.Typed(text))
+    while not isinstance(output := await connection.session.outputs.get(), outputs.ReplyDone):
+        pass
+    return output.reply_id
+
+
+def test_a_robot_finds_its_history_again_and_its_ids_go_on() -> None:
+    async def main() -> None:
+        mind = ScriptedMind(["Yes."])
+        sessions, _ = a_house(mind)
+        caller = Caller(sessions)
+        first = await caller.call("r1")
+        assert not first.resumed
+        assert await said(first, "one") == 1
+        await caller.hang_up(first)
+        again = await caller.call("r1")
+        assert again.resumed
+        assert await said(again, "two") == 2
+        asked, _ = mind.asked[-1]
+        assert [message.content for message in asked[1:]] == ["one", "Yes.", "two"]
+        await caller.end()
+
+    run_virtual(main())
+
+
+def test_the_newest_session_of_a_robot_replaces_the_older() -> None:
+    async def main() -> None:
+        sessions, _ = a_house()
+        caller = Caller(sessions)
+        older = await caller.call("r1")
+        newer = await caller.call("r1")
+        while not isinstance(output := await older.session.outputs.get(), outputs.Closed):
+            pass
+        assert output.code == 4001
+        assert sessions.active == 1
+        assert await said(newer, "hello") == 1
+        assert sessions.counters.replaced == 1
+        await caller.end()
+
+    run_virtual(main())
+
+
+def test_strangers_share_nothing() -> None:
+    async def main() -> None:
+        sessions, _ = a_house()
+        caller = Caller(sessions)
+        one, two = await caller.call(None), await caller.call(None)
+        assert one.session.robot_id != two.session.robot_id
+        assert not one.resumed
+        assert not two.resumed
+        await caller.end()
+        assert not sessions._memories
+
+    run_virtual(main())
+
+
+def test_full_is_full_and_a_place_that_is_left_is_free() -> None:
+    async def main() -> None:
+        sessions, _ = a_house(max_sessions=2)
+        caller = Caller(sessions)
+        one = await caller.call("r1")
+        await caller.call("r2")
+        with pytest.raises(Full) as caught:
+            await caller.call("r3")
+        assert caught.value.retry_after_s > 0
+        await caller.hang_up(one)
+        await caller.call("r3")
+        await caller.end()
+
+    run_virtual(main())
+
+
+def test_memory_lasts_its_time_and_holds_so_many_robots() -> None:
+    async def main() -> None:
+        sessions, clock = a_house(memory_s=60, memory_robots=3)
+        caller = Caller(sessions)
+        for robot in ("r1", "r2", "r3", "r4"):
+            await caller.hang_up(await caller.call(robot))
+        assert not (await caller.call("r1")).resumed  # the oldest of four went
+        assert (await caller.call("r4")).resumed
+        clock.now = 61
+        assert not (await caller.call("r3")).resumed
+        await caller.end()
+
+    run_virtual(main())
+
+
+def test_going_down_lets_replies_end_and_takes_no_new_sessions() -> None:
+    async def main() -> None:
+        sessions, _ = a_house()
+        caller = Caller(sessions)
+        busy = await caller.call("r1")
+        busy.session.post(events.Typed("hello"))
+        await asyncio.sleep(0.1)
+        await sessions.drain(5)
+        with pytest.raises(GoingDown):
+            await caller.call("r2")
+        seen = []
+        while not isinstance(output := await busy.session.outputs.get(), outputs.Closed):
+            seen.append(output)
+        assert output.code == 1001
+        assert seen[-1] == outputs.ReplyDone(1, "completed", seen[-1].timings)  # type: ignore[union-attr]
+        await asyncio.gather(*caller.tasks)
+
+    run_virtual(main())
+
+
+def test_going_down_cuts_a_reply_that_takes_too_long() -> None:
+    async def main() -> None:
+        sessions, _ = a_house(ScriptedMind([[Hang()]]))
+        caller = Caller(sessions)
+        busy = await caller.call("r1")
+        busy.session.post(events.Typed("hello"))
+        await asyncio.sleep(0.1)
+        began = asyncio.get_running_loop().time()
+        await sessions.drain(5)
+        assert asyncio.get_running_loop().time() - began == pytest.approx(5, abs=0.1)
+        await asyncio.gather(*caller.tasks)
+
+    run_virtual(main())

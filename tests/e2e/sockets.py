@@ -1,0 +1,139 @@
+"""A brain on a real socket, and a robot that talks to it. The engines are the caller's."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+from base64 import b64encode
+from collections.abc import AsyncIterator
+from typing import Any
+
+import numpy as np
+import uvicorn
+from fastapi import FastAPI
+from numpy.typing import NDArray
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from brain.api import local_socket, wire_out
+from brain.app import http_server
+from brain.dialogue.config import HouseRules
+from brain.dialogue.session import Engines
+from brain.dialogue.sessions import Sessions
+from tests.scripted_engines import (
+    ScriptedDetector,
+    ScriptedMind,
+    ScriptedMouth,
+    ScriptedTranscriber,
+)
+
+RATE = 16_000
+
+
+def tone(ms: int) -> NDArray[np.int16]:
+    """What the scripted detector takes for speech. int16 at 16 kHz."""
+    t = np.arange(ms * RATE // 1000) / RATE
+    return (8_000 * np.sin(2 * np.pi * 220 * t)).astype(np.int16)
+
+
+def quiet(ms: int) -> NDArray[np.int16]:
+    return np.zeros(ms * RATE // 1000, np.int16)
+
+
+class Robot:
+    """A robot's end of the socket. Keeps all messages that it was sent in `seen`."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self.connection = connection
+        self.seen: list[dict[str, Any]] = []
+        self.sound = bytearray()
+
+    async def send(self, **message: Any) -> None:
+        await self.connection.send(json.dumps(message))
+
+    async def speak(self, sound: NDArray[np.int16], *, paced: bool = False) -> None:
+        """Send sound in 20 ms chunks; as fast as it goes unless `paced`."""
+        for start in range(0, len(sound), 320):
+            data = b64encode(sound[start : start + 320].astype("<i2").tobytes()).decode()
+            await self.send(type="audio", data=data)
+            if paced:
+                await asyncio.sleep(0.02)
+
+    async def next(self, kind: str, seconds: float = 10, **fields: Any) -> dict[str, Any]:
+        """The next message of this type (and with these fields); others are kept in `seen`."""
+        while True:
+            message = await asyncio.wait_for(self.receive(), seconds)
+            if message["type"] == kind and all(message.get(k) == v for k, v in fields.items()):
+                return message
+
+    async def receive(self) -> dict[str, Any]:
+        frame = await self.connection.recv()
+        if isinstance(frame, bytes):
+            self.sound += frame
+            return {"type": "(binary)"}
+        message: dict[str, Any] = json.loads(frame)
+        self.seen.append(message)
+        return message
+
+    async def close_code(self, seconds: float = 10) -> int | None:
+        """Read until the brain closes; the code it gave."""
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await asyncio.wait_for(self.receive(), seconds)
+        return self.connection.close_code
+
+
+@contextlib.asynccontextmanager
+async def a_brain(
+    *,
+    ears: ScriptedTranscriber | None = None,
+    mind: ScriptedMind | None = None,
+    mouth: ScriptedMouth | None = None,
+    house: HouseRules | None = None,
+    token: str = "",
+    idle_limit_s: float = 60,
+    max_sessions: int = 300,
+) -> AsyncIterator[str]:
+    """A brain with scripted engines on a free loopback port; yields ws://HOST:PORT/ws."""
+    engines = Engines(
+        ScriptedDetector(),
+        ears or ScriptedTranscriber(["hello robot"], seconds=0.02),
+        mind or ScriptedMind(["Hello there."], first_seconds=0.02, token_seconds=0.0),
+        mouth or ScriptedMouth(seconds_per_char=0.02, delay=0.01),
+    )
+    sessions = Sessions(engines, house or HouseRules(), max_sessions=max_sessions)
+    scripted = wire_out.EngineOut(name="scripted", model="", degraded=False)
+    described = local_socket.House(
+        "test",
+        engines.mouth.voices if engines.mouth else (),
+        wire_out.EnginesOut(vad=scripted, stt=scripted, llm=scripted, tts=scripted),
+    )
+    app = FastAPI()
+    app.include_router(
+        local_socket.router(
+            sessions, house=lambda: described, token=token, idle_limit_s=idle_limit_s
+        )
+    )
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        server: uvicorn.Server = http_server(app)
+        serving = asyncio.ensure_future(server.serve(sockets=[listener]))
+        while not server.started:
+            await asyncio.sleep(0.01)
+        try:
+            yield f"ws://127.0.0.1:{listener.getsockname()[1]}/ws"
+        finally:
+            await sessions.drain(0)
+            server.should_exit = True
+            await serving
+    assert sessions.active == 0, "a session outlived its socket"
+
+
+@contextlib.asynccontextmanager
+async def a_robot(
+    address: str, query: str = "?robot_id=r1", **options: Any
+) -> AsyncIterator[Robot]:
+    async with connect(f"{address}{query}", max_size=None, **options) as connection:
+        yield Robot(connection)
