@@ -17,11 +17,11 @@ lint: setup
 	@tools/lint.sh
 
 # Pins and hashes, and no address of any index.
-lock:
-	@uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header \
+lock: setup
+	@.venv/bin/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header \
 		--no-emit-package llama-cpp-python --no-emit-package robot-brain-client --all-extras \
 		pyproject.toml -o requirements.lock
-	@echo 'llama-cpp-python>=0.3.36' | uv pip compile --quiet --universal --python-version 3.10 \
+	@echo 'llama-cpp-python>=0.3.36' | .venv/bin/uv pip compile --quiet --universal --python-version 3.10 \
 		--generate-hashes --no-header --no-deps - -o llama-cpp.lock
 
 pocket:

@@ -120,7 +120,7 @@ async def a_brain(
         listener.bind(("127.0.0.1", 0))
         server: uvicorn.Server = http_server(app)
         serving = asyncio.ensure_future(server.serve(sockets=[listener]))
-        while not server.started:
+        while not server.started:  # noqa: ASYNC110 - uvicorn has no event for this
             await asyncio.sleep(0.01)
         try:
             yield f"ws://127.0.0.1:{listener.getsockname()[1]}/ws"

@@ -196,10 +196,13 @@ def test_a_robot_id_that_cannot_be(query: str, code: int) -> None:
 
 def test_full_says_when_to_come_back() -> None:
     async def main() -> None:
-        async with a_brain(max_sessions=1) as address, a_robot(address, "?robot_id=a"):
-            async with a_robot(address, "?robot_id=b") as robot:
-                assert await robot.close_code() == 4429
-                assert "retry_after_s=" in (robot.connection.close_reason or "")
+        async with (
+            a_brain(max_sessions=1) as address,
+            a_robot(address, "?robot_id=a"),
+            a_robot(address, "?robot_id=b") as robot,
+        ):
+            assert await robot.close_code() == 4429
+            assert "retry_after_s=" in (robot.connection.close_reason or "")
 
     asyncio.run(main())
 
@@ -229,10 +232,13 @@ def test_a_robot_without_a_word_is_hung_up_on() -> None:
 
 def test_a_newer_session_replaces_the_older() -> None:
     async def main() -> None:
-        async with a_brain() as address, a_robot(address) as older:
-            async with a_robot(address) as newer:
-                assert await older.close_code() == 4001
-                await still_works(newer)
+        async with (
+            a_brain() as address,
+            a_robot(address) as older,
+            a_robot(address) as newer,
+        ):
+            assert await older.close_code() == 4001
+            await still_works(newer)
 
     asyncio.run(main())
 
