@@ -1,0 +1,163 @@
+"""Who may use an engine now, who waits, who is sent away, and who has to make room."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+
+from brain.engines.ports import Cancelled, CancelToken, EngineBusy, Priority, Ticket
+
+
+@dataclass(frozen=True)
+class AdmissionLimits:
+    """`inflight` at once; a reply waits `queue_s` at most, and at most `queue_length` do.
+
+    A plan waits only for a speculation to let go, at most `eviction_s`.
+    """
+
+    inflight: int = 1
+    queue_s: float = 5.0
+    queue_length: int = 64
+    eviction_s: float = 1.0
+
+
+@dataclass(eq=False)
+class Grant:
+    """A place at the engine. `evict` is set when a speculation has to make room."""
+
+    ticket: Ticket
+    since: float
+    evict: CancelToken = field(default_factory=CancelToken)
+
+
+@dataclass(eq=False)
+class _Waiter:
+    ticket: Ticket
+    since: float
+    granted: asyncio.Future[Grant]
+
+
+class Admission:
+    """Admits tickets: replies before plans before speculation, robots in turn within each.
+
+    For one event loop.
+    """
+
+    def __init__(self, limits: AdmissionLimits) -> None:
+        self._limits = limits
+        self._grants: set[Grant] = set()
+        # By priority: the robots in the order in which they are served, each with its waiters.
+        self._waiting: dict[Priority, OrderedDict[str, deque[_Waiter]]] = {
+            priority: OrderedDict() for priority in Priority
+        }
+
+    @property
+    def inflight(self) -> int:
+        """How many are at the engine."""
+        return len(self._grants)
+
+    @property
+    def queued(self) -> int:
+        """How many wait."""
+        return sum(len(w) for robots in self._waiting.values() for w in robots.values())
+
+    async def acquire(self, ticket: Ticket) -> Grant:
+        """A place at the engine, to be given back with `release`.
+
+        Raises `EngineBusy` and `Cancelled`.
+        """
+        ticket.cancel.raise_if_cancelled()
+        loop = asyncio.get_running_loop()
+        if self.inflight < self._limits.inflight and not self.queued:
+            return self._grant(ticket)
+        patience = self._patience(ticket.priority)
+        if patience <= 0:
+            raise EngineBusy("The engine is busy: try again in a moment.")
+        waiter = _Waiter(ticket, loop.time(), loop.create_future())
+        robots = self._waiting[ticket.priority]
+        robots.setdefault(ticket.robot, deque()).append(waiter)
+
+        def give_up() -> None:
+            if not waiter.granted.done():
+                waiter.granted.set_exception(Cancelled("cancelled"))
+                self._leave_queue(waiter)
+
+        def cancelled() -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(give_up)
+
+        ticket.cancel.on_cancel(cancelled)
+        self._make_room()
+        try:
+            done, _ = await asyncio.wait({waiter.granted}, timeout=patience)
+        except asyncio.CancelledError:
+            self._forget(waiter)
+            raise
+        if not done:
+            self._forget(waiter)
+            raise EngineBusy(f"The engine was busy for {patience:g} s: try again in a moment.")
+        return waiter.granted.result()
+
+    def release(self, grant: Grant) -> None:
+        """Give a place back; the next in order gets it. Twice is the same as once."""
+        self._grants.discard(grant)
+        self._serve()
+
+    def _patience(self, priority: Priority) -> float:
+        """How long a ticket of this priority may wait now, s; 0: not at all."""
+        if priority is Priority.REPLY:
+            return self._limits.queue_s if self.queued < self._limits.queue_length else 0.0
+        if priority is Priority.PLAN:
+            leaving = sum(g.ticket.priority is Priority.SPECULATION for g in self._grants)
+            free = self._limits.inflight - self.inflight
+            return self._limits.eviction_s if leaving + free > self.queued else 0.0
+        return 0.0
+
+    def _grant(self, ticket: Ticket) -> Grant:
+        grant = Grant(ticket, asyncio.get_running_loop().time())
+        self._grants.add(grant)
+        return grant
+
+    def _make_room(self) -> None:
+        """One speculation has to go for each that waits, the latest first."""
+        speculating = [g for g in self._grants if g.ticket.priority is Priority.SPECULATION]
+        leaving = sum(grant.evict.cancelled for grant in speculating)
+        staying = [grant for grant in speculating if not grant.evict.cancelled]
+        staying.sort(key=lambda grant: grant.since)
+        while staying and leaving < self.queued:
+            staying.pop().evict.cancel()
+            leaving += 1
+
+    def _serve(self) -> None:
+        while self.inflight < self._limits.inflight:
+            waiter = self._next()
+            if waiter is None:
+                return
+            waiter.granted.set_result(self._grant(waiter.ticket))
+
+    def _next(self) -> _Waiter | None:
+        for priority in Priority:
+            robots = self._waiting[priority]
+            if robots:
+                robot, waiters = robots.popitem(last=False)
+                waiter = waiters.popleft()
+                if waiters:
+                    robots[robot] = waiters
+                return waiter
+        return None
+
+    def _forget(self, waiter: _Waiter) -> None:
+        """A waiter that gave up is out of the queue, and a place given to it is not lost."""
+        if waiter.granted.done() and waiter.granted.exception() is None:
+            self.release(waiter.granted.result())
+        waiter.granted.cancel()
+        self._leave_queue(waiter)
+
+    def _leave_queue(self, waiter: _Waiter) -> None:
+        robots = self._waiting[waiter.ticket.priority]
+        waiters = robots.get(waiter.ticket.robot)
+        if waiters is not None and waiter in waiters:
+            waiters.remove(waiter)
+            if not waiters:
+                del robots[waiter.ticket.robot]

@@ -1,0 +1,294 @@
+"""Degrade, never die: several engines of a kind, the best healthy one of which serves.
+
+A failed or missing engine lowers the brain by one rung, for this call or until the engine has been
+built anew in the background. A reply that has begun is never begun again on another rung.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
+
+from brain.engines.lane import Closable
+from brain.engines.ports import (
+    EngineBusy,
+    EngineError,
+    EngineFailed,
+    EngineTimeout,
+    EngineUnavailable,
+)
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+E = TypeVar("E", bound=Closable)
+
+Kind = Literal["vad", "stt", "llm", "tts"]
+GivenUp = Callable[[str], None]
+
+RETRIES_S = (0.0, 5.0, 15.0, 60.0, 300.0)
+"""Waits before an engine that is down is built again; the last one for ever."""
+
+_STRIKES = 3
+
+
+@dataclass(frozen=True)
+class Rung(Generic[E]):
+    """One engine of a ladder.
+
+    `build` makes it (and warms it), or raises `EngineError`; it is given what to call when the
+    engine hangs. `check` makes a tiny real call of it, and raises `EngineError` if it is ill.
+    `embedded` rungs need nothing but the package, so they are built first and always there.
+    """
+
+    name: str
+    build: Callable[[GivenUp], Awaitable[E]]
+    check: Callable[[E], Awaitable[None]]
+    embedded: bool = False
+
+
+@dataclass(frozen=True)
+class EngineState:
+    """How one kind of engine stands.
+
+    `wanted` is the engine that the settings ask for and `active` the one that serves, both as the
+    settings name them; `active` is empty while nobody serves. `model` is the active one's.
+    `loading`: the wanted one is on its way for the first time. `reason` says in a sentence why
+    another than the wanted one serves; empty if it doesn't.
+    """
+
+    kind: Kind
+    wanted: str
+    active: str = ""
+    model: str = ""
+    loading: bool = False
+    reason: str = ""
+
+
+@dataclass(eq=False)
+class _Place(Generic[E]):
+    """A rung and what stands on it now."""
+
+    rung: Rung[E]
+    engine: E | None = None
+    tried: bool = False
+    reason: str = ""
+    strikes: int = 0
+
+
+class Ladder(Generic[E]):
+    """The engines of one kind, the wanted one first. For one event loop."""
+
+    def __init__(
+        self, kind: Kind, rungs: Sequence[Rung[E]], *, retries_s: Sequence[float] = RETRIES_S
+    ) -> None:
+        if not rungs:
+            raise ValueError("a ladder has at least one rung")
+        self.kind: Kind = kind
+        self._places = [_Place(rung) for rung in rungs]
+        self._retries_s = tuple(retries_s)
+        self._attempt = 0
+        self._climbing = asyncio.Lock()
+        self._fell = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    @property
+    def state(self) -> EngineState:
+        """How it stands now."""
+        wanted = self._places[0]
+        serving = next(iter(self._serving()), None)
+        info = serving[1].info if serving is not None else None
+        return EngineState(
+            kind=self.kind,
+            wanted=wanted.rung.name,
+            active=info.name if info is not None else "",
+            model=info.model if info is not None else "",
+            loading=not wanted.tried,
+            reason="" if wanted.engine is not None else wanted.reason,
+        )
+
+    @property
+    def engine(self) -> E:
+        """The engine that serves. Raises `EngineUnavailable` if none does."""
+        for _, engine in self._serving():
+            return engine
+        raise EngineUnavailable(self._why_none())
+
+    async def start(self) -> None:
+        """Build the embedded rungs (or the lowest one, if none is), so that somebody serves."""
+        embedded = [place for place in self._places if place.rung.embedded]
+        for place in reversed(embedded or self._places[-1:]):
+            await self._build(place)
+
+    async def climb(self) -> None:
+        """Build the wanted rung, or the best one below it that can be built."""
+        async with self._climbing:
+            self._attempt += 1
+            for place in self._places:
+                if self._closed or place.engine is not None:
+                    return
+                await self._build(place)
+                if place.engine is not None:
+                    return
+
+    def watch(self) -> None:
+        """From now on climb again, after a while, whenever the wanted rung is down."""
+        self._spawn(self._keep_climbing())
+
+    async def stream(self, begin: Callable[[E], AsyncIterator[T]]) -> AsyncGenerator[T, None]:
+        """What `begin` gives on the best rung; on the next one if it fails before its first item.
+
+        Raises what the best rung raised.
+        """
+        first: EngineError | None = None
+        for place, engine in self._serving():
+            begun = False
+            try:
+                async with _closing(begin(engine)) as items:
+                    async for item in items:
+                        begun = True
+                        yield item
+                place.strikes = 0
+                if place is self._places[0]:
+                    self._attempt = 0
+            except (EngineUnavailable, EngineFailed) as error:
+                self._note(place, engine, error)
+                if begun:
+                    raise
+                first = first or error
+            except EngineTimeout as error:
+                self._note(place, engine, error)
+                raise
+            else:
+                return
+        raise first or EngineUnavailable(self._why_none())
+
+    async def close(self) -> None:
+        """Close all engines and end what goes on in the background."""
+        self._closed = True
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for place in self._places:
+            engine, place.engine = place.engine, None
+            if engine is not None:
+                await engine.close()
+
+    # -- how it goes up and down ----------------------------------------------------------------
+
+    def _serving(self) -> list[tuple[_Place[E], E]]:
+        return [(place, place.engine) for place in self._places if place.engine is not None]
+
+    def _why_none(self) -> str:
+        reasons = [place.reason for place in self._places if place.reason]
+        return reasons[0] if reasons else "The engine is still loading: try again in a moment."
+
+    async def _build(self, place: _Place[E]) -> None:
+        if place.engine is not None or self._closed:
+            return
+        given_up = _Once()
+        try:
+            engine = await place.rung.build(given_up)
+        except EngineError as error:
+            place.reason = str(error)
+        except Exception as error:  # noqa: BLE001 - whatever a library raises, the brain goes on
+            _log.exception("Building the %s engine %s failed.", self.kind, place.rung.name)
+            place.reason = f"{place.rung.name} failed to load: {type(error).__name__}: {error}"
+        else:
+            place.engine, place.reason, place.strikes = engine, "", 0
+            given_up.then(lambda reason: self._lower(place, engine, reason))
+            _log.info("%s: %s (%s) is ready.", self.kind, engine.info.name, engine.info.model)
+        finally:
+            place.tried = True
+        if place.reason:
+            _log.warning("%s: %s", self.kind, place.reason)
+
+    def _note(self, place: _Place[E], engine: E, error: EngineError) -> None:
+        """A call failed. Gone is gone; one that fails time and again is looked at."""
+        if place.engine is not engine:
+            return
+        if isinstance(error, EngineUnavailable):
+            self._lower(place, engine, str(error))
+            return
+        place.strikes += 1
+        _log.warning("%s: %s failed (%d): %s", self.kind, place.rung.name, place.strikes, error)
+        if place.strikes >= _STRIKES:
+            place.strikes = 0
+            self._spawn(self._examine(place, engine))
+
+    async def _examine(self, place: _Place[E], engine: E) -> None:
+        """It may have been the questions rather than the engine."""
+        try:
+            await place.rung.check(engine)
+        except (EngineFailed, EngineTimeout, EngineUnavailable) as error:
+            self._lower(place, engine, str(error))
+        except EngineBusy:
+            return  # it is at work: the next failures will tell
+
+    def _lower(self, place: _Place[E], engine: E, reason: str) -> None:
+        if place.engine is not engine:
+            return
+        place.engine, place.reason = None, reason
+        _log.error("%s: %s is out of service: %s", self.kind, place.rung.name, reason)
+        self._spawn(engine.close())
+        self._fell.set()
+
+    async def _keep_climbing(self) -> None:
+        while True:
+            if self._places[0].engine is None:
+                last = len(self._retries_s) - 1
+                await asyncio.sleep(self._retries_s[min(self._attempt, last)])
+                await self.climb()
+            else:
+                await self._fell.wait()
+            self._fell.clear()
+
+    def _spawn(self, work: Awaitable[None]) -> None:
+        if self._closed:
+            return
+        task = asyncio.ensure_future(_whole(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+class _Once:
+    """Called with a reason, perhaps before anybody knows what to do about it."""
+
+    def __init__(self) -> None:
+        self._reason: str | None = None
+        self._then: GivenUp | None = None
+
+    def __call__(self, reason: str) -> None:
+        if self._reason is None:
+            self._reason = reason
+            if self._then is not None:
+                self._then(reason)
+
+    def then(self, do: GivenUp) -> None:
+        """Do this about it, now or when it comes."""
+        self._then = do
+        if self._reason is not None:
+            do(self._reason)
+
+
+async def _whole(work: Awaitable[None]) -> None:
+    try:
+        await work
+    except Exception:  # noqa: BLE001 - in the background nobody else would hear of it
+        _log.exception("Looking after an engine failed.")
+
+
+@asynccontextmanager
+async def _closing(items: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
+    """`contextlib.aclosing` for iterators that need not be generators."""
+    try:
+        yield items
+    finally:
+        close = getattr(items, "aclose", None)
+        if close is not None:
+            await close()

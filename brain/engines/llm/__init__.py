@@ -1,0 +1,1 @@
+"""Minds: language models, each imported only when it is chosen."""

@@ -1,0 +1,295 @@
+"""Several replies at once from one llama.cpp context, and prompts that are computed only once.
+
+Continuous batching: each step decodes one token of every reply under way and, in the room that is
+left, a piece of the prompts of those that have just come. It blocks and belongs to one thread, but
+`submit` and `has_work`.
+"""
+
+from __future__ import annotations
+
+import codecs
+import logging
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from brain.engines.llm.native import ABORTED, NO_ROOM, Entry, NativeContext
+from brain.engines.llm.request import BatchCounters, Prepared, Request
+from brain.engines.llm.sequences import Slot, choose
+from brain.engines.ports import Cancelled, EngineError, EngineFailed
+
+_log = logging.getLogger(__name__)
+
+# A newcomer's prompt goes in smaller pieces while others are being answered, not to stall them.
+_SHARED_PIECE = 64
+# Below this a reply would be cut in its first sentence.
+_LEAST_REPLY = 16
+
+
+@dataclass
+class _Active:
+    """A reply under way. `tokens`: its prompt and what has been made; those of them that are in
+    the context's memory are the slot's. The logits after the last one make the next one."""
+
+    request: Request
+    ready: Prepared
+    slot: Slot
+    budget: int
+    tokens: list[int]
+    text: codecs.IncrementalDecoder = field(
+        default_factory=lambda: codecs.getincrementaldecoder("utf-8")("replace")
+    )
+
+    @property
+    def made(self) -> int:
+        return len(self.tokens) - len(self.ready.prompt)
+
+    @property
+    def missing(self) -> int:
+        return len(self.tokens) - len(self.slot.tokens)
+
+
+@dataclass(frozen=True)
+class _Share:
+    """What a batch holds of one reply: `size` tokens; `asked` is the entry with logits, if any."""
+
+    active: _Active
+    size: int
+    asked: int | None
+
+
+class Batcher:
+    """The replies under way in `context`, whose sequences are numbered from 0.
+
+    A conversation (prompt and reply) has at most `limit` tokens, `batch` go in one step.
+    `may_share`: the model can share the beginning of a sequence with another one.
+    """
+
+    def __init__(
+        self, context: NativeContext, *, sequences: int, limit: int, batch: int, may_share: bool
+    ) -> None:
+        self._context = context
+        self._slots = [Slot(number) for number in range(sequences)]
+        self._limit = limit
+        self._batch = batch
+        self._may_share = may_share
+        self._pending: deque[Request] = deque()
+        self._waiting: deque[tuple[Request, Prepared]] = deque()
+        self._active: list[_Active] = []
+        self._uses = 0
+        self._stopped: EngineError | None = None
+        self.counters = BatchCounters()
+
+    def submit(self, request: Request) -> None:
+        """Queue a request; `serve` then has work. From any thread."""
+        # (A cancel that comes after the end must not disturb the others.)
+        request.cancel.on_cancel(lambda: None if request.over else self._context.abort())
+        self._pending.append(request)
+
+    @property
+    def has_work(self) -> bool:
+        return bool(self._pending or self._waiting or self._active)
+
+    def serve(self) -> None:
+        """Answer until nothing is left to answer, or `stop`."""
+        while self.has_work:
+            if self._stopped is not None:
+                self._refuse(self._stopped)
+                return
+            try:
+                self._step()
+            except EngineFailed as error:
+                self._fail_all(error)
+            except Exception as error:  # noqa: BLE001 - one bad reply must not end the engine
+                _log.exception("A step of the language model failed.")
+                self._fail_all(EngineFailed(f"The language model failed: {error}."))
+
+    def stop(self, reason: EngineError) -> None:
+        """End every reply with `reason`, within one batch, and start none any more. Any thread."""
+        self._stopped = reason
+        self._context.abort()
+
+    # -- a step ---------------------------------------------------------------------------------
+
+    def _step(self) -> None:
+        self._admit()
+        for active in [a for a in self._active if a.request.cancel.cancelled]:
+            self._end(active, Cancelled("cancelled"))
+        if not self._active:
+            return
+        entries, shares = self._fill()
+        if not self._decode(entries, shares):
+            return
+        for share in shares:
+            if share.asked is not None:
+                token = share.active.ready.sampler.sample(self._context, share.asked)
+                self._take(share.active, token)
+
+    def _admit(self) -> None:
+        while self._pending:
+            request = self._pending.popleft()
+            if request.cancel.cancelled:
+                request.finish(Cancelled("cancelled"))
+                continue
+            try:
+                self._waiting.append((request, request.prepare()))
+            except EngineError as error:
+                request.finish(error)
+            except Exception as error:  # noqa: BLE001 - a strange request must not end the others
+                _log.exception("A prompt could not be made.")
+                request.finish(EngineFailed(f"The prompt could not be made: {error}."))
+        for request, ready in [w for w in self._waiting if w[0].cancel.cancelled]:
+            self._waiting.remove((request, ready))
+            ready.sampler.close()
+            request.finish(Cancelled("cancelled"))
+        while self._waiting and self._start(*self._waiting[0]):
+            self._waiting.popleft()
+
+    def _start(self, request: Request, ready: Prepared) -> bool:
+        """Give the request a sequence, or an error if it can never have one; False: not yet."""
+        room = self._limit - len(ready.prompt)
+        if room < min(_LEAST_REPLY, request.max_tokens) or not ready.prompt:
+            ready.sampler.close()
+            error = EngineFailed(
+                f"The conversation takes {len(ready.prompt)} tokens and leaves no room for a "
+                f"reply in a context of {self._limit}: raise LLM_CONTEXT or shorten it."
+            )
+            request.finish(error)
+            return True
+        budget = min(request.max_tokens, room)
+        reserved = sum(len(active.ready.prompt) + active.budget for active in self._active)
+        if reserved + len(ready.prompt) + budget > self._context.cells:
+            return False
+        choice = choose(self._slots, ready.prompt, may_share=self._may_share)
+        if choice is None:
+            return False
+        slot = choice.slot
+        # The last token is computed again in any case: its logits are where the reply begins.
+        common = min(choice.common, len(ready.prompt) - 1)
+        if choice.source is not None:
+            self._context.cut(slot.sequence, 0)
+            self._context.share(choice.source.sequence, slot.sequence, common)
+        elif not self._context.cut(slot.sequence, common):
+            self._context.cut(slot.sequence, 0)
+            common = 0
+        slot.tokens = ready.prompt[:common]
+        slot.busy = True
+        self._touch(slot)
+        self.counters.reused += common
+        self._active.append(_Active(request, ready, slot, budget, list(ready.prompt)))
+        return True
+
+    def _fill(self) -> tuple[list[Entry], list[_Share]]:
+        """The next batch: the newest token of each reply, then pieces of prompts."""
+        entries: list[Entry] = []
+        shares: list[_Share] = []
+        speaking = [active for active in self._active if active.missing == 1]
+        reading = [active for active in self._active if active.missing > 1]
+        room = self._batch
+        for active in speaking[:room]:
+            self._add(active, 1, entries, shares)
+        room -= len(entries)
+        if entries:
+            room = min(room, _SHARED_PIECE)
+        for count, active in enumerate(reading):
+            size = min(active.missing, room // (len(reading) - count))
+            room -= size
+            if size:
+                self._add(active, size, entries, shares)
+        return entries, shares
+
+    @staticmethod
+    def _add(active: _Active, size: int, entries: list[Entry], shares: list[_Share]) -> None:
+        start, sequence = len(active.slot.tokens), active.slot.sequence
+        last = len(active.tokens) - 1
+        entries += [
+            Entry(active.tokens[position], position, sequence, position == last)
+            for position in range(start, start + size)
+        ]
+        asked = len(entries) - 1 if start + size > last else None
+        shares.append(_Share(active, size, asked))
+
+    def _decode(self, entries: Sequence[Entry], shares: Sequence[_Share]) -> bool:
+        """Run a batch and note what is in memory now; False if there are no logits to read."""
+        context = self._context
+        context.allow()
+        # Only now: a cancel before `allow` has left no other trace.
+        cancelled = any(active.request.cancel.cancelled for active in self._active)
+        if cancelled or self._stopped is not None:
+            return False
+        outcome = context.decode(entries)
+        self.counters.batches += 1
+        if outcome == NO_ROOM:
+            self._forget_one()
+            return False
+        if outcome == ABORTED:
+            self.counters.aborted += 1
+        for share in shares:
+            active, slot = share.active, share.active.slot
+            before = len(slot.tokens)
+            now = before + share.size
+            if outcome == ABORTED:
+                # A token whose logits nobody has read is computed again.
+                now = min(now, context.length(slot.sequence), len(active.tokens) - 1)
+                if not context.cut(slot.sequence, now):
+                    context.cut(slot.sequence, 0)
+                    now = 0
+            slot.tokens = active.tokens[:now]
+            self.counters.prefilled += max(0, min(now, len(active.ready.prompt)) - before)
+        return outcome != ABORTED
+
+    def _take(self, active: _Active, token: int) -> None:
+        """A reply has got another token."""
+        active.tokens.append(token)
+        self.counters.generated += 1
+        if active.ready.ends(token):
+            self._end(active, None)
+            return
+        text = active.text.decode(active.ready.shown(token))
+        if text:
+            active.request.emit(text)
+        if active.made >= active.budget:
+            self._end(active, None)
+
+    def _end(self, active: _Active, outcome: EngineError | None) -> None:
+        rest = active.text.decode(b"", True)
+        if rest and outcome is None:
+            active.request.emit(rest)
+        self._active.remove(active)
+        active.ready.sampler.close()
+        active.slot.busy = False
+        self._touch(active.slot)
+        active.request.finish(outcome)
+
+    def _forget_one(self) -> None:
+        """Make room: the least recently used conversation that is not under way is forgotten."""
+        idle = [slot for slot in self._slots if not slot.busy and slot.tokens]
+        if not idle:
+            raise EngineFailed("The context is full: raise LLM_CONTEXT.")
+        slot = min(idle, key=lambda slot: slot.used_at)
+        self._context.cut(slot.sequence, 0)
+        slot.tokens.clear()
+
+    def _fail_all(self, error: EngineFailed) -> None:
+        """What is in memory is not known any more: end every reply and begin with an empty one."""
+        self._end_all(error)
+        for slot in self._slots:
+            self._context.cut(slot.sequence, 0)
+            slot.tokens.clear()
+
+    def _end_all(self, reason: EngineError) -> None:
+        for active in list(self._active):
+            self._end(active, reason)
+        while self._waiting:
+            request, ready = self._waiting.popleft()
+            ready.sampler.close()
+            request.finish(reason)
+
+    def _refuse(self, reason: EngineError) -> None:
+        self._end_all(reason)
+        while self._pending:
+            self._pending.popleft().finish(reason)
+
+    def _touch(self, slot: Slot) -> None:
+        self._uses += 1
+        slot.used_at = self._uses

@@ -1,0 +1,152 @@
+"""GBNF grammars that hold a model to JSON of a schema, or its tool calls to the tools on offer."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+from typing import Any
+
+from llama_cpp.llama_grammar import json_schema_to_gbnf
+
+from brain.engines.llm.tool_calls import (
+    CALL_CLOSE,
+    CALL_OPEN,
+    MISTRAL_ARGS,
+    MISTRAL_CALLS,
+    PYTHON_TAG,
+)
+from brain.engines.ports import ToolSpec
+
+MOST_CALLS = 8
+_DEEPEST_REFERENCE = 8
+
+
+class CallForm(Enum):
+    """How a model writes tool calls; `FREE` is a form for which there is no grammar here."""
+
+    HERMES = "hermes"
+    LLAMA3 = "llama3"
+    MISTRAL = "mistral"
+    FREE = "free"
+
+
+@dataclass(frozen=True)
+class Grammar:
+    """A GBNF grammar with the root `root`.
+
+    `trigger` empty: it holds from the first token. Otherwise it sleeps until this marker is
+    written (as one token or as text; a regular expression with one group where `pattern` is set)
+    and covers the text from there on.
+    """
+
+    text: str
+    trigger: str = ""
+    pattern: str = ""
+
+
+def call_form(template: str) -> CallForm:
+    """The form that a chat template teaches; Hermes where it knows no tools.
+
+    (`brain.engines.llm.chat_prompt` then describes the tools in that form.)
+    """
+    if CALL_OPEN in template:
+        return CallForm.HERMES
+    if MISTRAL_ARGS in template:
+        return CallForm.FREE
+    if MISTRAL_CALLS in template:
+        return CallForm.MISTRAL
+    if PYTHON_TAG in template or '"parameters"' in template:
+        return CallForm.LLAMA3
+    return CallForm.FREE if "tools" in template else CallForm.HERMES
+
+
+def tool_grammar(form: CallForm, tools: Sequence[ToolSpec]) -> Grammar | None:
+    """Holds calls in `form` to `tools`, from the marker that begins a call; None if it can't."""
+    if form is CallForm.FREE or not tools:
+        return None
+    key = json.dumps([[tool.name, tool.parameters] for tool in tools], sort_keys=False)
+    return _tool_grammar(form, key)
+
+
+@lru_cache(maxsize=32)
+def _tool_grammar(form: CallForm, tools: str) -> Grammar:
+    arguments_key = "parameters" if form is CallForm.LLAMA3 else "arguments"
+    calls = [
+        {
+            "type": "object",
+            "properties": {"name": {"const": name}, arguments_key: _convertible(parameters)},
+            "required": ["name", arguments_key],
+        }
+        for name, parameters in json.loads(tools)
+    ]
+    rules = re.sub(r"^root ::=", "call-json ::=", _converted({"anyOf": calls}), flags=re.MULTILINE)
+    more = MOST_CALLS - 1
+    if form is CallForm.HERMES:
+        root = (
+            f'root ::= call ("\\n"? call){{0,{more}}} "\\n"?\n'
+            f'call ::= "{CALL_OPEN}" "\\n"? call-json "\\n"? "{CALL_CLOSE}"\n'
+        )
+        return Grammar(root + rules, trigger=CALL_OPEN)
+    if form is CallForm.MISTRAL:
+        root = (
+            f'root ::= "{MISTRAL_CALLS}" " "? "[" call-json ("," " "? call-json){{0,{more}}} "]"\n'
+        )
+        return Grammar(root + rules, trigger=MISTRAL_CALLS)
+    root = f'root ::= "{PYTHON_TAG}"? call-json (";" " "? call-json){{0,{more}}}\n'
+    begins = r'\s*((?:<\|python_tag\|>)?\s*\{\s*"name")[\s\S]*'
+    return Grammar(root + rules, trigger=PYTHON_TAG, pattern=begins)
+
+
+def schema_grammar(schema: Mapping[str, Any]) -> Grammar:
+    """Holds the whole reply to one JSON value that fits `schema`. Raises ValueError."""
+    try:
+        return Grammar(_cached_conversion(json.dumps(schema)))
+    except Exception as error:
+        raise ValueError(f"this JSON Schema can't be made a grammar: {error}") from error
+
+
+@lru_cache(maxsize=32)
+def _cached_conversion(schema: str) -> str:
+    return _converted(json.loads(schema))
+
+
+def _converted(schema: Mapping[str, Any]) -> str:
+    return str(json_schema_to_gbnf(json.dumps(_resolved(schema, schema, 0))))
+
+
+def _convertible(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The tool's schema, or that of any object if the converter doesn't know a part of it.
+
+    Calls are validated after all: the grammar only makes them right more often.
+    """
+    try:
+        resolved = _resolved(parameters, parameters, 0)
+        json_schema_to_gbnf(json.dumps(resolved))
+    except Exception:  # noqa: BLE001 - a robot's schema may hold anything; it must not end the turn
+        return {"type": "object"}
+    return resolved if isinstance(resolved, dict) else {"type": "object"}
+
+
+def _resolved(node: Any, root: Mapping[str, Any], depth: int) -> Any:
+    """`node` with its references inside `root` written out; those too deep allow anything."""
+    if isinstance(node, list):
+        return [_resolved(item, root, depth) for item in node]
+    if not isinstance(node, Mapping):
+        return node
+    reference = node.get("$ref")
+    if isinstance(reference, str) and reference.startswith("#/"):
+        if depth >= _DEEPEST_REFERENCE:
+            return {}
+        target: Any = root
+        for step in reference[2:].split("/"):
+            target = target[step.replace("~1", "/").replace("~0", "~")]
+        return _resolved(target, root, depth + 1)
+    return {
+        key: _resolved(value, root, depth)
+        for key, value in node.items()
+        if key not in ("$defs", "definitions")
+    }

@@ -1,0 +1,231 @@
+"""A mind in this process: any GGUF model, run by llama.cpp."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from brain.engines.llm.batcher import Batcher
+from brain.engines.llm.grammar import CallForm, call_form, schema_grammar, tool_grammar
+from brain.engines.llm.native import ContextShape, NativeContext, NativeModel
+from brain.engines.llm.prompting import Prompter
+from brain.engines.llm.request import BatchCounters, Prepared, Request
+from brain.engines.llm.sampling import Sampler, Sampling
+from brain.engines.llm.tool_calls import ReplyParser
+from brain.engines.ports import (
+    CancelToken,
+    EngineError,
+    EngineFailed,
+    EngineInfo,
+    EngineUnavailable,
+    Message,
+    Text,
+    Ticket,
+    ToolCall,
+    ToolSpec,
+)
+from brain.engines.worker import Worker
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LlamaCppOptions:
+    """How a model is run.
+
+    `context` tokens in all are shared by up to `sequences` conversations, each of which stays
+    cached as long as there is room. `batch` tokens are computed at a time, and a cancel waits for
+    no more than that. `gpu_layers` -1: all. `flash_attention` None: llama.cpp decides. `name` is
+    for people (default: the file's).
+    """
+
+    model: Path
+    context: int = 4096
+    sequences: int = 4
+    batch: int = 256
+    gpu_layers: int = 0
+    threads: int = 1
+    flash_attention: bool | None = None
+    max_tokens: int = 256
+    sampling: Sampling = field(default_factory=Sampling)
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """A model in memory; what it is made of belongs to the engine's thread."""
+
+    model: NativeModel
+    context: NativeContext
+    prompter: Prompter
+    batcher: Batcher
+    form: CallForm
+
+
+class LlamaCppMind:
+    """A `LanguageModel`. Made by `load`."""
+
+    def __init__(self, options: LlamaCppOptions, worker: Worker, loaded: _Loaded) -> None:
+        self._options = options
+        self._worker = worker
+        self._loaded = loaded
+        self._batcher = loaded.batcher
+        self._serving: asyncio.Task[None] | None = None
+        self._closed = False
+        self.calls_dropped = 0
+
+    @classmethod
+    async def load(cls, options: LlamaCppOptions) -> LlamaCppMind:
+        """Load the model, on a thread of its own. Raises `EngineUnavailable`."""
+        worker = Worker("mind")
+        try:
+            loaded = await worker.run(_open, options)
+        except BaseException:
+            await worker.close()
+            raise
+        return cls(options, worker, loaded)
+
+    @property
+    def info(self) -> EngineInfo:
+        return EngineInfo("llamacpp", self._options.name or self._options.model.name)
+
+    @property
+    def counters(self) -> BatchCounters:
+        """What has been computed so far."""
+        return replace(self._batcher.counters)
+
+    async def stream(
+        self,
+        messages: Sequence[Message],
+        *,
+        tools: Sequence[ToolSpec] = (),
+        schema: Mapping[str, Any] | None = None,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        ticket: Ticket,
+    ) -> AsyncIterator[Text | ToolCall]:
+        """As `LanguageModel.stream`. A tool call that is broken in spite of the grammar is dropped
+        and counted in `calls_dropped`."""
+        if self._closed:
+            raise EngineUnavailable("The language model is closed.")
+        ticket.cancel.raise_if_cancelled()
+        loop = asyncio.get_running_loop()
+        made: asyncio.Queue[str | EngineError | None] = asyncio.Queue()
+        # A token of its own: that the consumer leaves is no reason to cancel what else it asked.
+        cancel = CancelToken()
+        ticket.cancel.on_cancel(cancel.cancel)
+        sampling = self._options.sampling
+        if temperature is not None:
+            sampling = replace(sampling, temperature=temperature)
+        conversation, offered = tuple(messages), () if schema is not None else tuple(tools)
+
+        def emit(item: str | EngineError | None) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(made.put_nowait, item)
+
+        request = Request(
+            prepare=lambda: self._prepare(conversation, offered, schema, sampling),
+            emit=emit,
+            cancel=cancel,
+            max_tokens=max(1, max_tokens or self._options.max_tokens),
+        )
+        self._batcher.submit(request)
+        self._serve()
+        parser = ReplyParser(offered)
+        try:
+            while isinstance(item := await made.get(), str):
+                ticket.cancel.raise_if_cancelled()
+                if schema is not None:
+                    yield Text(item)
+                else:
+                    for part in parser.feed(item):
+                        yield part
+            if item is not None:
+                raise item
+            if schema is None:
+                for part in parser.finish():
+                    yield part
+        finally:
+            cancel.cancel()
+            if parser.dropped:
+                self.calls_dropped += parser.dropped
+                _log.warning("Dropped %d tool call(s): %s.", parser.dropped, parser.reason)
+
+    async def close(self) -> None:
+        """As `LanguageModel.close`. Replies under way fail."""
+        self._closed = True
+        self._batcher.stop(EngineUnavailable("The language model is closed."))
+        await self._worker.close(lambda: _free(self._loaded))
+
+    def _serve(self) -> None:
+        """See to it that the batcher works while it has work."""
+        if self._serving is None:
+            self._serving = asyncio.ensure_future(self._worker.run(self._batcher.serve))
+            self._serving.add_done_callback(self._served)
+
+    def _served(self, task: asyncio.Task[None]) -> None:
+        self._serving = None
+        if not task.cancelled() and task.exception() is None and self._batcher.has_work:
+            self._serve()
+
+    def _prepare(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[ToolSpec],
+        schema: Mapping[str, Any] | None,
+        sampling: Sampling,
+    ) -> Prepared:
+        """The request's prompt and sampler; on the engine's thread."""
+        model, prompter = self._loaded.model, self._loaded.prompter
+        prompt = prompter.tokens(messages, tools)
+        try:
+            if schema is None:
+                grammar = tool_grammar(self._loaded.form, tools)
+            else:
+                grammar = schema_grammar(schema)
+            sampler = Sampler(model, sampling, grammar, prompter.banned)
+        except ValueError as error:
+            if schema is not None:
+                raise EngineFailed(f"The schema can't be followed: {error}.") from error
+            # Calls are validated in any case.
+            _log.warning("Tool calls are not held to a grammar: %s.", error)
+            sampler = Sampler(model, sampling, None, prompter.banned)
+        return Prepared(prompt, sampler, prompter.ends, prompter.shown)
+
+
+def _open(options: LlamaCppOptions) -> _Loaded:
+    model = NativeModel(options.model, gpu_layers=options.gpu_layers)
+    try:
+        prompter = Prompter(model)
+        shape = ContextShape(
+            cells=options.context,
+            sequences=options.sequences,
+            batch=options.batch,
+            threads=options.threads,
+            flash_attention=options.flash_attention,
+        )
+        context = NativeContext(model, shape)
+    except EngineUnavailable:
+        model.close()
+        raise
+    limit = context.cells
+    if 0 < model.trained_context < limit:
+        limit = model.trained_context
+        _log.info("%s was trained on %d tokens.", options.model.name, limit)
+    batcher = Batcher(
+        context,
+        sequences=options.sequences,
+        limit=limit,
+        batch=options.batch,
+        may_share=model.keeps_all_positions,
+    )
+    return _Loaded(model, context, prompter, batcher, call_form(prompter.template))
+
+
+def _free(loaded: _Loaded) -> None:
+    loaded.context.close()
+    loaded.model.close()

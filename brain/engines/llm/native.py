@@ -1,0 +1,282 @@
+"""The few calls of llama.cpp's C API that are needed here, typed, and owning their memory.
+
+Everything in this module blocks and belongs to one thread, but `NativeContext.abort`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from llama_cpp import llama_cpp as api
+from numpy.typing import NDArray
+
+from brain.engines.ports import EngineFailed, EngineUnavailable
+
+_log = logging.getLogger("brain.engines.llm.llamacpp")
+
+DECODED, NO_ROOM, ABORTED = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One token of a batch: its place in its sequence, and whether the next one is asked for."""
+
+    token: int
+    position: int
+    sequence: int
+    wants_logits: bool
+
+
+def _log_line(_level: int, text: bytes, _data: object) -> None:
+    # llama.cpp writes hundreds of lines a model; what goes wrong is told by return values as well.
+    if _log.isEnabledFor(logging.DEBUG) and (line := text.decode("utf-8", "replace").strip()):
+        _log.debug("%s", line)
+
+
+_LOG_LINE = api.llama_log_callback(_log_line)  # kept: the library holds only its address
+
+
+@cache
+def _backend() -> None:
+    """Once a process: quiet the library and start it."""
+    api.llama_log_set(_LOG_LINE, ctypes.c_void_p(0))
+    api.llama_backend_init()
+
+
+class NativeModel:
+    """Weights and vocabulary of one GGUF file.
+
+    `gpu_layers`: how many layers go to the GPU, -1 all. Raises `EngineUnavailable`.
+    """
+
+    def __init__(self, path: Path, *, gpu_layers: int = 0) -> None:
+        if not path.is_file():
+            raise EngineUnavailable(
+                f"There is no model file {path}: put a GGUF file there or correct LLM_MODEL_PATH."
+            )
+        _backend()
+        params = api.llama_model_default_params()
+        params.n_gpu_layers = gpu_layers
+        self.handle = api.llama_model_load_from_file(str(path).encode(), params)
+        if not self.handle:
+            raise EngineUnavailable(
+                f"llama.cpp can't load {path}: it is no GGUF model that it knows, is damaged, "
+                "or there isn't enough memory for it (LLM_GPU_LAYERS)."
+            )
+        self.vocab = api.llama_model_get_vocab(self.handle)
+        self.n_vocab: int = api.llama_vocab_n_tokens(self.vocab)
+        self.trained_context: int = api.llama_model_n_ctx_train(self.handle)
+        self.keeps_all_positions = not (
+            api.llama_model_is_recurrent(self.handle) or api.llama_model_is_hybrid(self.handle)
+        )
+        self._pads_with_space = api.llama_vocab_type(self.vocab) == api.LLAMA_VOCAB_TYPE_SPM
+        self._pieces: dict[int, bytes] = {}
+
+    @property
+    def chat_template(self) -> str | None:
+        """The chat template in the file, if there is one."""
+        template = api.llama_model_chat_template(self.handle, None)
+        return template.decode("utf-8", "replace") if template else None
+
+    @property
+    def bos(self) -> int | None:
+        """The token that begins every prompt, where the model wants one."""
+        token = int(api.llama_vocab_bos(self.vocab))
+        return (
+            token if api.llama_vocab_get_add_bos(self.vocab) and self._is_control(token) else None
+        )
+
+    def spelling(self, token: int) -> str:
+        """The token's text in the vocabulary, control tokens too."""
+        text = api.llama_vocab_get_text(self.vocab, token)
+        return text.decode("utf-8", "replace") if text else ""
+
+    def bos_and_eos(self) -> tuple[str, str]:
+        """How the two tokens are spelt in templates; empty where there is none."""
+        ends = (api.llama_vocab_bos(self.vocab), api.llama_vocab_eos(self.vocab))
+        bos, eos = (self.spelling(token) if self._is_control(token) else "" for token in ends)
+        return bos, eos
+
+    def _is_control(self, token: int) -> bool:
+        # A vocabulary that names no such token has an ordinary one in its place.
+        return token >= 0 and bool(
+            api.llama_vocab_get_attr(self.vocab, token) & api.LLAMA_TOKEN_ATTR_CONTROL
+        )
+
+    def special_tokens(self) -> tuple[dict[str, int], dict[str, int]]:
+        """Control tokens and user-defined tokens, spelling to id."""
+        control: dict[str, int] = {}
+        defined: dict[str, int] = {}
+        for token in range(self.n_vocab):
+            attributes = api.llama_vocab_get_attr(self.vocab, token)
+            if attributes & api.LLAMA_TOKEN_ATTR_CONTROL:
+                control[self.spelling(token)] = token
+            elif attributes & api.LLAMA_TOKEN_ATTR_USER_DEFINED:
+                defined[self.spelling(token)] = token
+        return control, defined
+
+    def tokenize(self, text: str, *, special: bool, continues: bool = False) -> list[int]:
+        """Token ids of `text`; with `special`, spellings of control tokens become those tokens.
+
+        User-defined tokens are found either way: llama.cpp knows no other. `continues`: it stands
+        right after other text.
+        """
+        data = text.encode("utf-8", "replace")
+        if not (continues and self._pads_with_space and data):
+            return self._tokenize(data, special)
+        # SentencePiece puts a space before whatever it is given. In the middle of a prompt that
+        # space would be false: a line break, which merges with nothing, takes it and is cut off.
+        guard = self._tokenize(b"\n", False)
+        tokens = self._tokenize(b"\n" + data, special)
+        return tokens[len(guard) :] if tokens[: len(guard)] == guard else tokens
+
+    def _tokenize(self, data: bytes, special: bool) -> list[int]:
+        size = len(data) + 8
+        buffer = (api.llama_token * size)()
+        count = api.llama_tokenize(self.vocab, data, len(data), buffer, size, False, special)
+        if count < 0:
+            buffer = (api.llama_token * -count)()
+            count = api.llama_tokenize(self.vocab, data, len(data), buffer, -count, False, special)
+        return list(buffer[:count])
+
+    def piece(self, token: int) -> bytes:
+        """The bytes of a token as they are read, those of control tokens included."""
+        known = self._pieces.get(token)
+        if known is not None:
+            return known
+        size = 64
+        buffer = ctypes.create_string_buffer(size)
+        count = api.llama_token_to_piece(self.vocab, token, buffer, size, 0, True)
+        if count < 0:
+            buffer = ctypes.create_string_buffer(-count)
+            count = api.llama_token_to_piece(self.vocab, token, buffer, -count, 0, True)
+        piece = bytes(buffer.raw[: max(count, 0)])
+        self._pieces[token] = piece
+        return piece
+
+    def ends_generation(self, token: int) -> bool:
+        """Whether a reply ends with `token`."""
+        return bool(api.llama_vocab_is_eog(self.vocab, token))
+
+    def close(self) -> None:
+        """Free the weights. Contexts on them have been closed before."""
+        handle, self.handle = self.handle, None
+        if handle:
+            api.llama_model_free(handle)
+
+
+@dataclass(frozen=True)
+class ContextShape:
+    """Sizes of a context: `cells` tokens in all, shared by `sequences` conversations.
+
+    `flash_attention` None leaves it to llama.cpp.
+    """
+
+    cells: int
+    sequences: int
+    batch: int
+    threads: int
+    flash_attention: bool | None = None
+
+
+class NativeContext:
+    """The working memory of a model: what several sequences of tokens left in it.
+
+    Raises `EngineUnavailable` if there isn't enough memory.
+    """
+
+    def __init__(self, model: NativeModel, shape: ContextShape) -> None:
+        params = api.llama_context_default_params()
+        params.n_ctx = shape.cells
+        params.n_batch = params.n_ubatch = shape.batch
+        params.n_seq_max = shape.sequences
+        params.n_threads = params.n_threads_batch = shape.threads
+        params.kv_unified = True
+        params.no_perf = True
+        if shape.flash_attention is not None:
+            params.flash_attn_type = int(shape.flash_attention)
+        self.handle = api.llama_init_from_model(model.handle, params)
+        if not self.handle:
+            raise EngineUnavailable(
+                f"llama.cpp can't make a context of {shape.cells} tokens: lower LLM_CONTEXT."
+            )
+        self.cells: int = api.llama_n_ctx(self.handle)
+        self._memory = api.llama_get_memory(self.handle)
+        self._batch = api.llama_batch_init(shape.batch, 0, 1)
+        self._tokens = np.ctypeslib.as_array(self._batch.token, (shape.batch,))
+        self._positions = np.ctypeslib.as_array(self._batch.pos, (shape.batch,))
+        self._logits = np.ctypeslib.as_array(self._batch.logits, (shape.batch,))
+        self._sequences = [self._batch.seq_id[index] for index in range(shape.batch)]
+        np.ctypeslib.as_array(self._batch.n_seq_id, (shape.batch,))[:] = 1
+        self._abort_flag = ctypes.create_string_buffer(2)
+        self._abort_callback = _without_python()
+        api.llama_set_abort_callback(
+            self.handle, self._abort_callback, ctypes.cast(self._abort_flag, ctypes.c_void_p)
+        )
+
+    def decode(self, entries: Sequence[Entry]) -> int:
+        """Run the model over `entries`: `DECODED`, `NO_ROOM` or `ABORTED`.
+
+        After `NO_ROOM` the memory is as it was; after `ABORTED` a part of the entries may be in it
+        (`length` tells). Raises `EngineFailed`.
+        """
+        for index, entry in enumerate(entries):
+            self._tokens[index] = entry.token
+            self._positions[index] = entry.position
+            self._logits[index] = entry.wants_logits
+            self._sequences[index][0] = entry.sequence
+        self._batch.n_tokens = len(entries)
+        outcome = int(api.llama_decode(self.handle, self._batch))
+        if outcome in (DECODED, NO_ROOM, ABORTED):
+            return outcome
+        raise EngineFailed(f"llama.cpp failed to decode (code {outcome}).")
+
+    def logits(self, index: int, n_vocab: int) -> NDArray[np.float32]:
+        """float32 [n_vocab] after entry `index` of the last batch; valid until the next one."""
+        pointer = api.llama_get_logits_ith(self.handle, index)
+        if not pointer:
+            raise EngineFailed("llama.cpp gave no logits.")
+        return np.ctypeslib.as_array(pointer, (n_vocab,))
+
+    def abort(self) -> None:
+        """Stop the `decode` under way, on a CPU within a few ms. From any thread."""
+        self._abort_flag[0] = b"\x01"
+
+    def allow(self) -> None:
+        """Take `abort` back."""
+        self._abort_flag[0] = b"\x00"
+
+    def length(self, sequence: int) -> int:
+        """How many tokens of `sequence` are in memory."""
+        return int(api.llama_memory_seq_pos_max(self._memory, sequence)) + 1
+
+    def cut(self, sequence: int, length: int) -> bool:
+        """Forget what is beyond `length` tokens; False if this model can't forget only a part."""
+        return bool(api.llama_memory_seq_rm(self._memory, sequence, length, -1))
+
+    def share(self, source: int, target: int, length: int) -> None:
+        """Give the first `length` tokens of `source` to the empty `target` too, for no cells."""
+        api.llama_memory_seq_cp(self._memory, source, target, 0, length)
+
+    def close(self) -> None:
+        """Free the memory."""
+        handle, self.handle = self.handle, None
+        if handle:
+            api.llama_batch_free(self._batch)
+            api.llama_free(handle)
+
+
+def _without_python() -> Any:
+    """An abort callback that needs no Python: it says yes once the first byte of its data is set.
+
+    llama.cpp asks it before each of hundreds of steps a token; a Python function would wait for
+    the interpreter's lock each time. `strlen` of a two-byte buffer is the very function wanted.
+    """
+    return ctypes.cast(ctypes.CDLL(None).strlen, api.ggml_abort_callback)

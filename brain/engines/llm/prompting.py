@@ -1,0 +1,74 @@
+"""From messages to the token ids of a prompt that nobody in them can forge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from brain.engines.llm.chat_prompt import ChatTemplate, Segment, TemplateRefused
+from brain.engines.llm.native import NativeModel
+from brain.engines.llm.tool_calls import INNER_MARKERS, MARKERS, THINK_CLOSE, THINK_OPEN
+from brain.engines.ports import EngineFailed, EngineUnavailable, Message, ToolSpec
+
+# ChatML, for a GGUF without a template: most fine-tunes that lost theirs were taught this.
+_FALLBACK = (
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n"
+    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+# A model that begins another turn has ended its own.
+_TURN_OPENERS = ("<|im_start|>", "<|start_header_id|>", "<start_of_turn>")
+
+
+class Prompter:
+    """A model's chat template and what its vocabulary adds to it.
+
+    `template` is the template's text, `control` the control tokens' ids by spelling. Raises
+    `EngineUnavailable` if the template is broken.
+    """
+
+    def __init__(self, model: NativeModel) -> None:
+        self._model = model
+        self.control, defined = model.special_tokens()
+        self.template = model.chat_template or _FALLBACK
+        bos, eos = model.bos_and_eos()
+        # Only those that look like markers: vocabularies also define runs of spaces and the like.
+        markers = [
+            text for text in defined if len(text) > 2 and text[0] in "<[" and " " not in text
+        ]
+        try:
+            self._chat = ChatTemplate(self.template, bos=bos, eos=eos, markers=markers)
+        except TemplateRefused as error:
+            raise EngineUnavailable(f"The model can't be talked with: {error}.") from error
+        shown = {*MARKERS, *INNER_MARKERS}
+        self._hidden = {token for text, token in self.control.items() if text not in shown}
+        self._turn_openers = {self.control[text] for text in _TURN_OPENERS if text in self.control}
+        think = model.tokenize(THINK_OPEN, special=True)
+        self.banned = tuple(think) if len(think) == 1 else ()
+
+    def tokens(self, messages: Sequence[Message], tools: Sequence[ToolSpec] = ()) -> list[int]:
+        """The prompt, up to where the reply begins. Raises `EngineFailed`."""
+        try:
+            segments = self._chat.segments(messages, tools)
+        except TemplateRefused as error:
+            raise EngineFailed(f"{error}.") from error
+        ids: list[int] = []
+        for segment in _without_thinking(segments):
+            ids += self._model.tokenize(segment.text, special=segment.trusted, continues=bool(ids))
+        bos = self._model.bos
+        if bos is not None and ids[:1] != [bos]:
+            ids.insert(0, bos)
+        return ids
+
+    def ends(self, token: int) -> bool:
+        """Whether the reply ends with `token`."""
+        return self._model.ends_generation(token) or token in self._turn_openers
+
+    def shown(self, token: int) -> bytes:
+        """What is read of `token`: nothing of control tokens, but the markers of calls."""
+        return b"" if token in self._hidden else self._model.piece(token)
+
+
+def _without_thinking(segments: list[Segment]) -> list[Segment]:
+    """Close a thought that the template opened for the model: a robot is waited for."""
+    if segments and segments[-1].trusted and segments[-1].text.rstrip().endswith(THINK_OPEN):
+        return [*segments, Segment(f"\n{THINK_CLOSE}\n\n", True)]
+    return segments

@@ -1,0 +1,52 @@
+"""What is asked of a batcher, and what it counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from brain.engines.llm.sampling import Sampler
+from brain.engines.ports import CancelToken, EngineError
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A request made ready on the engine's thread."""
+
+    prompt: list[int]
+    sampler: Sampler
+    ends: Callable[[int], bool]
+    shown: Callable[[int], bytes]
+
+
+@dataclass
+class Request:
+    """One reply that is wanted.
+
+    `prepare` makes the prompt (it is called on the engine's thread and may raise `EngineError`).
+    `emit` gets the text as it is made, then None at the end or the error; also on that thread.
+    `over` once that has been.
+    """
+
+    prepare: Callable[[], Prepared]
+    emit: Callable[[str | EngineError | None], None]
+    cancel: CancelToken
+    max_tokens: int
+    over: bool = False
+
+    def finish(self, outcome: EngineError | None) -> None:
+        """Tell the end: None if all went well."""
+        self.over = True
+        self.emit(outcome)
+
+
+@dataclass
+class BatchCounters:
+    """Since the start: tokens of prompts that were computed and that were found in the cache,
+    tokens that were made, batches that were run and those of them that were aborted."""
+
+    prefilled: int = 0
+    reused: int = 0
+    generated: int = 0
+    batches: int = 0
+    aborted: int = 0

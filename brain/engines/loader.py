@@ -1,0 +1,102 @@
+"""The engines of a set of settings, behind their ladders: loaded, warmed, looked after, closed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from brain.engines.ladder import EngineState, Ladder
+from brain.engines.ladder_ports import LadderLanguageModel, LadderSynthesizer, LadderTranscriber
+from brain.engines.ports import (
+    EngineUnavailable,
+    LanguageModel,
+    Synthesizer,
+    Transcriber,
+    VoiceDetector,
+)
+from brain.engines.recipes import language_model_rungs, synthesizer_rungs, transcriber_rungs
+from brain.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+
+class EngineSet:
+    """What a brain hears, thinks and speaks with. `mouth` is None for text only.
+
+    Made in two steps: `EngineSet(settings)` loads the voice detector alone (raises
+    `EngineUnavailable`); `start` returns as soon as the embedded engines serve, and loads the
+    settings' engines in the background, the largest first.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        # Here, so that what only reads this module's names imports no onnxruntime.
+        from brain.engines.vad.silero import SileroDetector
+
+        self.detector: VoiceDetector = SileroDetector()
+        self._mind: Ladder[LanguageModel] = Ladder("llm", language_model_rungs(settings))
+        self._ears: Ladder[Transcriber] = Ladder("stt", transcriber_rungs(settings))
+        rungs = synthesizer_rungs(settings)
+        self._mouth: Ladder[Synthesizer] | None = Ladder("tts", rungs) if rungs else None
+        self.mind: LanguageModel = LadderLanguageModel(self._mind)
+        self.transcriber: Transcriber = LadderTranscriber(self._ears)
+        self.mouth: Synthesizer | None = (
+            LadderSynthesizer(self._mouth) if self._mouth is not None else None
+        )
+        self._loading: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Return when the embedded engines serve (or can't); the others load on.
+
+        Raises nothing: what is wrong is in `states`.
+        """
+        for ladder in self._ladders():
+            await ladder.start()
+        self._loading = asyncio.ensure_future(self._load())
+
+    async def wait_settled(self) -> None:
+        """Return when the engines of the settings are warm, or were given up on for now."""
+        if self._loading is not None:
+            await asyncio.shield(self._loading)
+
+    def states(self) -> tuple[EngineState, ...]:
+        """How each kind stands: vad, stt, llm, tts (not tts for text only)."""
+        info = self.detector.info
+        detector = EngineState("vad", info.name, info.name, info.model)
+        by_kind = {ladder.kind: ladder.state for ladder in self._ladders()}
+        return (detector, *(by_kind[kind] for kind in ("stt", "llm", "tts") if kind in by_kind))
+
+    def counters(self) -> Mapping[str, Mapping[str, Any]]:
+        """The lane's counters of the engine that serves, by kind (`LaneCounters` as a dict)."""
+        result: dict[str, Mapping[str, Any]] = {}
+        for ladder in self._ladders():
+            try:
+                lane = getattr(ladder.engine, "lane", None)
+            except EngineUnavailable:
+                continue
+            if lane is not None:
+                result[ladder.kind] = {**asdict(lane.counters), "inflight": lane.inflight}
+        return result
+
+    async def close(self) -> None:
+        """Cancel what is under way and free everything. Closing twice is the same as once."""
+        if self._loading is not None:
+            self._loading.cancel()
+            await asyncio.gather(self._loading, return_exceptions=True)
+        for ladder in self._ladders():
+            await ladder.close()
+
+    def _ladders(self) -> tuple[Ladder[Any], ...]:
+        """The largest first: what is left of the memory is for the others."""
+        ladders: tuple[Ladder[Any], ...] = (self._mind, self._ears)
+        return ladders if self._mouth is None else (*ladders, self._mouth)
+
+    async def _load(self) -> None:
+        for ladder in self._ladders():
+            await ladder.climb()
+            ladder.watch()
+        for state in self.states():
+            if state.reason:
+                _log.warning("%s is degraded: %s", state.kind, state.reason)

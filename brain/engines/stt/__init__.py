@@ -1,0 +1,1 @@
+"""Ears: speech to text, each engine imported only when it is chosen."""

@@ -1,0 +1,1 @@
+"""Mouths: text to speech, each engine imported only when it is chosen."""

@@ -1,0 +1,68 @@
+"""Any text at all to text that can be read aloud, in pieces of bearable length. Pure."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+_LONGEST = 400
+"""Characters a piece. Bounds the work between two looks at the cancel token."""
+
+_MARKS = re.compile(
+    r"^[ \t]*(?:#+|[-*+\u2022])[ \t]+|(?<!\s)[*`~]+|[*`~]+(?!\s)|(?<!\w)_+(?=\w)|(?<=\w)_+(?!\w)",
+    re.M,
+)
+_LINES = re.compile(r"\s*[\r\n\u2028\u2029]+\s*")
+_BRACKETS = str.maketrans("[]{}<>|\\^", "         ")
+_SILENT_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "So", "Sk"})
+_KEPT = frozenset("\n\r\t°\u2028\u2029")
+_BREAK = re.compile(
+    r"[.!?;:,\u3002\uff01\uff1f\u3001\uff0c](?=\s|$)|(?<=[\u3002\uff01\uff1f\uff0c])"
+)
+
+
+def readable(text: str) -> str:
+    """`text` without what a voice has no sound for: emoji, markup, control characters.
+
+    Brackets become spaces (piper reads what stands in `[[...]]` as raw phonemes). Empty when no
+    letter and no digit is left.
+    """
+    composed = unicodedata.normalize("NFC", text.encode("utf-8", "ignore").decode("utf-8"))
+    sounding = "".join(
+        c if c in _KEPT or unicodedata.category(c) not in _SILENT_CATEGORIES else " "
+        for c in _MARKS.sub("", composed)
+    ).translate(_BRACKETS)
+    lines = [line.strip() for line in _LINES.split(sounding) if line.strip()]
+    joined = " ".join(
+        line if index == len(lines) - 1 or line[-1] in ".!?;:," else line + "."
+        for index, line in enumerate(lines)
+    )
+    flat = " ".join(joined.split())
+    return flat if any(unicodedata.category(c)[0] in "LN" for c in flat) else ""
+
+
+def pieces(text: str, longest: int = _LONGEST) -> Iterator[str]:
+    """Cut `text` into parts of at most `longest` characters, at punctuation or spaces if it can.
+
+    Parts without a letter or a digit are left out. Raises ValueError if `longest` isn't positive.
+    """
+    if longest < 1:
+        raise ValueError(f"longest must be positive, got {longest}")
+    rest = text.strip()
+    while rest:
+        if len(rest) <= longest:
+            head, rest = rest, ""
+        else:
+            cut = _cut(rest[:longest])
+            head, rest = rest[:cut].strip(), rest[cut:].strip()
+        if any(unicodedata.category(c)[0] in "LN" for c in head):
+            yield head
+
+
+def _cut(window: str) -> int:
+    ends = [match.end() for match in _BREAK.finditer(window)]
+    if ends and ends[-1] > len(window) // 3:
+        return ends[-1]
+    space = window.rfind(" ")
+    return space if space > 0 else len(window)

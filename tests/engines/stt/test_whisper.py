@@ -1,0 +1,184 @@
+"""faster-whisper for real, with the pocket ears: hearing, silence, cancel, its end."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soxr
+from numpy.typing import NDArray
+
+from brain.engines.ports import Cancelled, EngineUnavailable, Ticket, Transcript
+from brain.engines.recipes import whisper_options
+from brain.engines.stt.whisper import WhisperOptions, WhisperTranscriber
+from brain.engines.tts.espeak import EspeakOptions, EspeakSynthesizer
+from brain.settings import Settings
+
+EARS = whisper_options(Settings(), "pocket")
+
+
+async def spoken(text: str) -> NDArray[np.float32]:
+    """`text` by espeak-ng, with a little silence around, float32 at 16 kHz."""
+    mouth = await EspeakSynthesizer.load(EspeakOptions())
+    blocks = [block.samples async for block in mouth.stream(text, ticket=Ticket("a"))]
+    await mouth.close()
+    sound = np.concatenate(blocks).astype(np.float32) / 32768
+    return np.pad(soxr.resample(sound, 22050, 16000), 4800).astype(np.float32)
+
+
+def run(main: Callable[[WhisperTranscriber], Any]) -> Any:
+    async def whole() -> Any:
+        ears = await WhisperTranscriber.load(EARS)
+        try:
+            return await main(ears)
+        finally:
+            await ears.close()
+
+    return asyncio.run(whole())
+
+
+async def heard(ears: WhisperTranscriber, sound: NDArray[np.float32], **more: Any) -> Transcript:
+    ticket = more.pop("ticket", None) or Ticket("a")
+    return await ears.transcribe(sound, language=more.pop("language", "en"), ticket=ticket)
+
+
+def test_it_hears() -> None:
+    async def main(ears: WhisperTranscriber) -> None:
+        transcript = await heard(ears, await spoken("What is your name?"))
+        assert transcript.text.lower().strip("?. ") == "what is your name"
+        assert transcript.language == "en"
+        assert transcript.avg_logprob > -0.7
+        assert 0 <= transcript.no_speech_prob < 0.6
+
+    run(main)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.05, 1.0, 31.0])
+def test_silence_is_nothing_of_any_length(seconds: float) -> None:
+    async def main(ears: WhisperTranscriber) -> None:
+        silence = np.zeros(int(seconds * 16000), np.float32)
+        assert (await heard(ears, silence)).text == ""
+        faint = np.random.default_rng(0).standard_normal(len(silence)).astype(np.float32) * 3e-4
+        assert (await heard(ears, faint)).text == ""
+
+    run(main)
+
+
+def test_sound_longer_than_a_window_and_broken_samples() -> None:
+    async def main(ears: WhisperTranscriber) -> None:
+        phrase = await spoken("What is your name?")
+        long = np.concatenate([phrase, np.zeros(28 * 16000, np.float32), phrase])
+        assert "name" in (await heard(ears, long)).text.lower()
+        broken = phrase.copy()
+        broken[100:200] = np.nan
+        broken[300] = np.inf
+        assert "name" in (await heard(ears, broken)).text.lower()
+
+    run(main)
+
+
+def test_a_language_that_the_model_does_not_know_is_no_error() -> None:
+    async def main(ears: WhisperTranscriber) -> None:
+        phrase = await spoken("What is your name?")
+        for language in (None, "en", "de", "klingon"):
+            assert "name" in (await heard(ears, phrase, language=language)).text.lower()
+
+    run(main)
+
+
+def test_cancel_before_and_while_it_waits() -> None:
+    async def main(ears: WhisperTranscriber) -> None:
+        phrase = await spoken("What is your name?")
+        ticket = Ticket("a")
+        ticket.cancel.cancel()
+        with pytest.raises(Cancelled):
+            await heard(ears, phrase, ticket=ticket)
+        # The thread is at work for the first; the second is cancelled in the queue.
+        later = Ticket("b")
+        first = asyncio.ensure_future(heard(ears, phrase))
+        second = asyncio.ensure_future(heard(ears, phrase, ticket=later))
+        await asyncio.sleep(0)
+        later.cancel.cancel()
+        assert (await first).text
+        with pytest.raises(Cancelled):
+            await second
+
+    run(main)
+
+
+def test_the_event_loop_runs_on_while_it_hears() -> None:
+    async def main(ears: WhisperTranscriber) -> None:
+        asked = asyncio.ensure_future(heard(ears, await spoken("What is your name?")))
+        turns = 0
+        while not asked.done():
+            await asyncio.sleep(0)
+            turns += 1
+        assert (await asked).text
+        assert turns > 20
+
+    run(main)
+
+
+def test_close_is_final_and_ends_the_thread() -> None:
+    async def main() -> None:
+        ears = await WhisperTranscriber.load(EARS)
+        await heard(ears, np.zeros(16000, np.float32))
+        await ears.close()
+        await ears.close()
+        with pytest.raises(EngineUnavailable):
+            await heard(ears, np.zeros(16000, np.float32))
+        assert not [t for t in threading.enumerate() if t.name == "ears"]
+
+    asyncio.run(main())
+
+
+def test_a_missing_or_broken_folder_is_told(tmp_path: Path) -> None:
+    async def load(model: str) -> None:
+        await WhisperTranscriber.load(WhisperOptions(model))
+
+    with pytest.raises(EngineUnavailable, match=r"STT_MODEL_SIZE.*model\.bin"):
+        asyncio.run(load(str(tmp_path)))
+    (tmp_path / "model.bin").write_bytes(b"rubbish")
+    with pytest.raises(EngineUnavailable, match="can't be loaded"):
+        asyncio.run(load(str(tmp_path)))
+
+
+def test_a_name_that_cannot_be_fetched_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+
+    async def load() -> None:
+        await WhisperTranscriber.load(WhisperOptions("no-such-owner/no-such-whisper"))
+
+    with pytest.raises(EngineUnavailable, match="STT_MODEL_SIZE"):
+        asyncio.run(load())
+
+
+def test_padding_to_a_whole_window_hears_the_same() -> None:
+    """How any other Whisper model is run."""
+
+    async def main() -> None:
+        padded = await WhisperTranscriber.load(replace(EARS, pads=True))
+        trimmed = await WhisperTranscriber.load(EARS)
+        for phrase in ("What is your name?", "Tell me a joke.", "Thank you."):
+            sound = await spoken(phrase)
+            assert (await heard(padded, sound)).text == (await heard(trimmed, sound)).text
+        await padded.close()
+        await trimmed.close()
+
+    asyncio.run(main())
+
+
+def test_what_is_unsure_is_not_believed() -> None:
+    async def main() -> None:
+        doubter = await WhisperTranscriber.load(replace(EARS, least_logprob=0.0))
+        assert (await heard(doubter, await spoken("What is your name?"))).text == ""
+        assert doubter.gated == 1
+        await doubter.close()
+
+    asyncio.run(main())
