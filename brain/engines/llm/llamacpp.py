@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from brain.engines.llm.batcher import Batcher
+from brain.engines.llm.fitting import fitted
 from brain.engines.llm.grammar import CallForm, call_form, schema_grammar, tool_grammar
 from brain.engines.llm.native import ContextShape, NativeContext, NativeModel
 from brain.engines.llm.prompting import Prompter
@@ -64,6 +65,8 @@ class _Loaded:
     prompter: Prompter
     batcher: Batcher
     form: CallForm
+    room: int
+    """Tokens that a prompt may take, so that there is a reply."""
 
 
 class LlamaCppMind:
@@ -181,7 +184,7 @@ class LlamaCppMind:
     ) -> Prepared:
         """The request's prompt and sampler; on the engine's thread."""
         model, prompter = self._loaded.model, self._loaded.prompter
-        prompt = prompter.tokens(messages, tools)
+        prompt = fitted(messages, lambda some: prompter.tokens(some, tools), self._loaded.room)
         try:
             if schema is None:
                 grammar = tool_grammar(self._loaded.form, tools)
@@ -223,7 +226,8 @@ def _open(options: LlamaCppOptions) -> _Loaded:
         batch=options.batch,
         may_share=model.keeps_all_positions,
     )
-    return _Loaded(model, context, prompter, batcher, call_form(prompter.template))
+    room = limit - min(options.max_tokens, limit // 4)
+    return _Loaded(model, context, prompter, batcher, call_form(prompter.template), room)
 
 
 def _free(loaded: _Loaded) -> None:

@@ -1,0 +1,29 @@
+"""Conversations that have outgrown the model's context: the oldest turns are left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from brain.engines.ports import Message
+
+# Turns go so many at a time, so that the prompt's start, and the cache of it, holds in between.
+_TURNS_AT_ONCE = 8
+
+
+def fitted(
+    messages: Sequence[Message], tokens: Callable[[Sequence[Message]], list[int]], limit: int
+) -> list[int]:
+    """The prompt of `messages`, as token ids, in at most `limit` tokens.
+
+    The system prompt and the last turn always stay, so what they alone need may be over `limit`.
+    """
+    prompt = tokens(messages)
+    starts = [i for i, message in enumerate(messages) if message.role == "user"]
+    head = (
+        [message for message in messages[: starts[0]] if message.role == "system"] if starts else []
+    )
+    dropped = 0
+    while len(prompt) > limit and dropped + 1 < len(starts):
+        dropped = min(dropped + _TURNS_AT_ONCE, len(starts) - 1)
+        prompt = tokens([*head, *messages[starts[dropped] :]])
+    return prompt
