@@ -1,0 +1,188 @@
+"""The command `brain`. Nothing heavy is imported until a command needs it."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from brain import __version__
+
+if TYPE_CHECKING:
+    from brain.settings import Settings
+    from brain.settings.layers import Assignment
+
+# sysexits.h: what a service manager and a person can tell from other failures.
+EXIT_CONFIG = 78
+EXIT_INTERRUPTED = 130
+COMMANDS = ("serve", "settings", "say", "listen", "models", "bench")
+
+log = logging.getLogger(__name__)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status.
+
+    2 for a wrong command line, 78 for settings that can't be used (a line each on standard error),
+    else the command's own.
+    """
+    parser = _parser()
+    args = parser.parse_args(argv)
+    if args.command is None:
+        parser.print_help()
+        return 0
+    try:
+        settings = _settings(args)
+        if settings is None:
+            return EXIT_CONFIG
+        status = _run(settings, args)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # `brain settings | head`: the reader has seen enough. Python would complain once more as it
+        # flushes at the end, so that goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--profile", help="the profile of settings (BRAIN_PROFILE)")
+    common.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        dest="assignments",
+        help="set any setting; may be given several times",
+    )
+    parser = argparse.ArgumentParser(
+        prog="brain",
+        description="Ears, a mind and a mouth for robots on the local network.",
+        epilog="Settings come from the profile, /etc/brain/brain.env (or .env here, if there is no"
+        " such file), /etc/brain/override.env, the environment and the command line; the last one"
+        " that speaks of a setting decides. BRAIN_CONFIG_DIR names another folder than /etc/brain.",
+    )
+    parser.add_argument("--version", action="version", version=f"robot-brain {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+
+    serve = commands.add_parser("serve", parents=[common], help="serve robots")
+    serve.add_argument("--host", help="address to bind (SERVER_HOST)")
+    serve.add_argument("--port", help="port to bind (SERVER_PORT)")
+
+    shown = commands.add_parser(
+        "settings", parents=[common], help="show every setting and where it comes from"
+    )
+    shown.add_argument("--json", action="store_true", help="for scripts")
+    shown.add_argument("--changed", action="store_true", help="only what isn't the default")
+
+    say = commands.add_parser("say", parents=[common], help="speak a text into a WAV file")
+    say.add_argument("text", help="what to say; - reads it from standard input")
+    say.add_argument("--out", default="say.wav", help="the file (default: %(default)s)")
+    say.add_argument("--voice", help="one of the engine's voices (default: its own)")
+
+    listen = commands.add_parser("listen", parents=[common], help="write down a WAV file's speech")
+    listen.add_argument("wav", help="the file: PCM of any rate and number of channels")
+
+    models = commands.add_parser("models", help="look after the models")
+    model_commands = models.add_subparsers(dest="model_command", metavar="COMMAND", required=True)
+    check = model_commands.add_parser(
+        "check", parents=[common], help="measure what the installed models can do"
+    )
+    check.add_argument("--full", action="store_true", help="the whole evaluation, not a sample")
+    check.add_argument("--json", action="store_true", help="for scripts")
+
+    bench = commands.add_parser("bench", help="measure the brain")
+    bench_commands = bench.add_subparsers(dest="bench_command", metavar="WHAT", required=True)
+    turns = bench_commands.add_parser(
+        "turns", parents=[common], help="latency of whole turns over a real socket"
+    )
+    turns.add_argument("--json", action="store_true", help="for scripts")
+    return parser
+
+
+def _settings(args: argparse.Namespace) -> Settings | None:
+    """The settings, or None after the reasons have been printed."""
+    from brain.settings import SettingsError, load
+
+    flags = _flags(args)
+    if flags is None:
+        return None
+    try:
+        settings = load(flags)
+    except SettingsError as error:
+        print(f"{error}", file=sys.stderr)
+        return None
+    if args.command != "serve":  # which logs them
+        for problem in settings.problems:
+            print(f"{problem.severity}: {problem}", file=sys.stderr)
+    return settings
+
+
+def _flags(args: argparse.Namespace) -> list[Assignment] | None:
+    """What the command line sets, or None after its mistake has been printed."""
+    from brain.settings.layers import Assignment
+
+    flags = []
+    for text in args.assignments:
+        name, equals, value = text.partition("=")
+        if not equals:
+            print(f"--set wants NAME=VALUE, not {text!r}", file=sys.stderr)
+            return None
+        flags.append(Assignment(name.strip(), value, "--set"))
+    # The shorthands come last: they were typed for this very setting.
+    for flag, name in (
+        ("profile", "BRAIN_PROFILE"),
+        ("host", "SERVER_HOST"),
+        ("port", "SERVER_PORT"),
+    ):
+        value = getattr(args, flag, None)
+        if value is not None:
+            flags.append(Assignment(name, value, f"--{flag}"))
+    return flags
+
+
+def _run(settings: Settings, args: argparse.Namespace) -> int:
+    if args.command == "settings":
+        from brain.settings import report
+
+        render = report.as_json if args.json else report.as_table
+        print(render(settings, changed_only=args.changed))
+        return 0
+    from brain.ops import logs
+
+    # The other commands are for people, who asked for a result and not for a log; what they need to
+    # know of it is printed.
+    level = settings.log_level if args.command == "serve" else "error"
+    logs.configure(level, environ=os.environ)
+    if args.command == "serve":
+        return _serve(settings)
+    if args.command == "say":
+        from brain.cli.speech import say
+
+        text = sys.stdin.read() if args.text == "-" else args.text
+        return say(settings, text, out=args.out, voice=args.voice)
+    if args.command == "listen":
+        from brain.cli.speech import listen
+
+        return listen(settings, args.wav)
+    if args.command == "models":
+        from brain.ops.model_check import run as check_models
+
+        return check_models(settings, full=args.full, json=args.json)
+    from brain.ops.bench_turns import run as bench_turns
+
+    return bench_turns(settings, json=args.json)
+
+
+def _serve(settings: Settings) -> int:
+    for problem in settings.problems:
+        log.log(logging.getLevelName(problem.severity.upper()), "settings: %s", problem)
+    from brain.app import serve
+
+    return serve(settings)

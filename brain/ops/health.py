@@ -1,0 +1,158 @@
+"""What `/health` and `/ready` say, from the settings and the state of the engines. Pure.
+
+`/health` has the shape that the supervisor knows; `/ready` is for probes and for people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any, TypeAlias
+
+from brain.engines.ladder import EngineState, Kind
+from brain.settings import Settings
+
+# The engines' own account of themselves is what is reported.
+EngineStatus: TypeAlias = EngineState
+
+
+@dataclass(frozen=True)
+class Report:
+    """An answer: HTTP status and JSON body."""
+
+    status: int
+    body: Mapping[str, Any]
+
+
+def health(
+    settings: Settings,
+    engines: Sequence[EngineState],
+    *,
+    orpheus_vram_free_gb: float | None = None,
+    counters: Mapping[str, Mapping[str, int]] | None = None,
+) -> Report:
+    """The supervisor's `/health`: 200, or 503 while the selected language model can't be reached.
+
+    That a lower rung answers in its stead does not make it reached. `orpheus_vram_free_gb`: free
+    GPU memory in GB, None where it isn't known. `counters`: objects added as they stand
+    (`plan_admission`, `converse_sessions`), by those who count.
+    """
+    llm = _of(engines, "llm")
+    stt = _of(engines, "stt")
+    tts = _of(engines, "tts")
+    reached = llm is not None and as_wanted(llm)
+    model = selected_model(settings)
+    body: dict[str, Any] = {
+        "status": "ok" if reached else "degraded",
+        "model": model,
+        "llm_model": model,
+        "llm_backend": settings.llm_backend,
+        "llm_engine_loaded": reached,
+        "model_available": reached,
+        "ollama": reached and settings.llm_backend == "ollama",
+        "auto_pull_ollama_model": settings.auto_pull_ollama_model,
+        "profile": settings.brain_profile,
+        "resource_profile": "performance" if settings.performance_mode else "conservative",
+        "performance_mode": settings.performance_mode,
+        "orpheus_enabled": settings.performance_mode and _orpheus_possible(settings),
+        "orpheus_vram_free_gb": orpheus_vram_free_gb,
+        "gpu_budget": gpu_budget(settings),
+        "ai": {
+            "stt": {
+                "model_size": settings.stt_model_size,
+                "device": settings.stt_device,
+                "compute_type": settings.stt_compute_type,
+                "loaded": stt is not None and as_wanted(stt),
+            },
+            "tts": {
+                "backend_pref": settings.tts_backend,
+                "backend_active": tts.active if tts is not None and tts.active else "off",
+                "loaded": tts is not None and bool(tts.active) and tts.active != "off",
+            },
+        },
+    }
+    body.update(counters or {})
+    return Report(200 if reached else 503, body)
+
+
+def ready(
+    settings: Settings, engines: Sequence[EngineState], *, version: str, stopping: bool = False
+) -> Report:
+    """For probes: 200 once every wanted engine is warm or given up on, and one of each kind serves;
+    503 before, and at the end.
+
+    A degraded brain is ready: it answers its robots. One without any ears isn't (`missing`): even
+    the embedded ones are ill. `degraded` and each engine's `reason` say what
+    isn't as it was asked for, `problems` what was wrong with the settings.
+    """
+    loading = [engine.kind for engine in engines if engine.loading]
+    missing = [engine.kind for engine in engines if not engine.active and not engine.loading]
+    is_ready = bool(engines) and not loading and not missing and not stopping
+    body = {
+        "ready": is_ready,
+        "stopping": stopping,
+        "degraded": any(degraded(engine) for engine in engines),
+        "loading": loading,
+        "missing": missing,
+        "profile": settings.brain_profile,
+        "version": version,
+        "engines": {
+            engine.kind: {
+                "name": engine.active,
+                "model": engine.model,
+                "wanted": engine.wanted,
+                "loading": engine.loading,
+                "degraded": degraded(engine),
+                "reason": engine.reason,
+            }
+            for engine in engines
+        },
+        "problems": [str(problem) for problem in settings.problems],
+    }
+    return Report(200 if is_ready else 503, body)
+
+
+def as_wanted(engine: EngineState) -> bool:
+    """Whether the engine that was asked for serves, with the model that was asked for."""
+    return bool(engine.active) and not engine.loading and not engine.reason
+
+
+def degraded(engine: EngineState) -> bool:
+    """Whether the wanted engine was given up on, for now."""
+    return bool(engine.reason) and not engine.loading
+
+
+def selected_model(settings: Settings) -> str:
+    """The language model that the settings ask for, as its backend names it."""
+    if settings.llm_backend == "vllm":
+        return settings.vllm_model_name
+    if settings.llm_backend == "llamacpp":
+        return PurePath(settings.llm_model_path).name
+    return settings.model_name
+
+
+def gpu_budget(settings: Settings) -> Mapping[str, Any]:
+    """The shares of the GPU that vLLM and Orpheus would take, 0..1, as the settings have it.
+
+    Orpheus keeps its share while it may be switched on, as in the supervisor's example; engines
+    that reserve no share (llama.cpp takes what its layers need) count as 0.
+    """
+    qwen = settings.vllm_gpu_memory_utilization if settings.llm_backend == "vllm" else 0.0
+    orpheus = settings.orpheus_gpu_memory_utilization if _orpheus_possible(settings) else 0.0
+    return {
+        "qwen_backend": settings.llm_backend,
+        "qwen_utilization": qwen,
+        "orpheus_utilization": orpheus,
+        # Rounded, or 0.35 and 0.45 would come to a hair's breadth beside 0.8.
+        "combined_utilization": round(qwen + orpheus, 6),
+        "cap": settings.gpu_utilization_cap,
+    }
+
+
+def _orpheus_possible(settings: Settings) -> bool:
+    return settings.tts_backend in {"auto", "orpheus"}
+
+
+def _of(engines: Sequence[EngineState], kind: Kind) -> EngineState | None:
+    return next((engine for engine in engines if engine.kind == kind), None)

@@ -1,0 +1,99 @@
+"""The places that settings come from, read one by one. Nothing is judged here but the form."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dotenv.parser import parse_stream
+
+from brain.settings.fields import Spec
+from brain.settings.model import Problem
+
+PROFILES = Path(__file__).resolve().parent.parent / "profiles"
+CONFIG_DIR = Path("/etc/brain")
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """`name` was given `value` at `origin` ("/etc/brain/brain.env:3", "environment", "--port")."""
+
+    name: str
+    value: str
+    origin: str
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What one place says, in its order, and what was wrong with its form.
+
+    `strict`: every name in it ought to be a setting's, so that an unknown one is worth a warning.
+    """
+
+    assignments: tuple[Assignment, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    strict: bool = False
+
+
+def profile_names() -> tuple[str, ...]:
+    """The profiles that come with the brain."""
+    return tuple(sorted(path.stem for path in PROFILES.glob("*.env")))
+
+
+def profile_layer(name: str) -> Layer:
+    """The file of the profile `name`; its values all have the origin "profile NAME"."""
+    layer = file_layer(PROFILES / f"{name}.env", strict=True) or Layer(strict=True)
+    origin = f"profile {name}"
+    return Layer(
+        tuple(Assignment(a.name, a.value, origin) for a in layer.assignments),
+        layer.problems,
+        strict=True,
+    )
+
+
+def file_layer(path: Path, *, strict: bool) -> Layer | None:
+    """The assignments of an env file, or None if there is no such file.
+
+    A file that can't be read, or a line that isn't `NAME=VALUE`, is a problem and no more.
+    """
+    try:
+        # utf-8-sig: an editor on Windows may have left a byte order mark.
+        text = path.read_text(encoding="utf-8-sig")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it isn't UTF-8 text"
+        problem = Problem("error", "", f"{path} can't be read: {reason}", str(path))
+        return Layer((), (problem,), strict)
+    return parse(text, str(path), strict=strict)
+
+
+def parse(text: str, origin: str, *, strict: bool) -> Layer:
+    """The assignments in `text`, written as an env file; `origin` gets the line number added."""
+    assignments: list[Assignment] = []
+    problems: list[Problem] = []
+    for binding in parse_stream(io.StringIO(text)):
+        original = binding.original.string
+        # A binding begins at the blank lines before it.
+        blank = original[: len(original) - len(original.lstrip())].count("\n")
+        where = f"{origin}:{binding.original.line + blank}"
+        if binding.error or (binding.key is not None and binding.value is None):
+            # The line itself isn't shown: it may hold a secret.
+            problems.append(Problem("error", "", f"{where} isn't of the form NAME=VALUE", where))
+        elif binding.key is not None and binding.value is not None:
+            assignments.append(Assignment(binding.key, binding.value, where))
+    return Layer(tuple(assignments), tuple(problems), strict)
+
+
+def environment_layer(environ: Mapping[str, str], specs: Mapping[str, Spec]) -> Layer:
+    """The settings in the process environment; whatever else is there is not ours."""
+    return Layer(
+        tuple(Assignment(name, environ[name], "environment") for name in specs if name in environ)
+    )
+
+
+def flags_layer(flags: Iterable[Assignment]) -> Layer:
+    """The command line."""
+    return Layer(tuple(flags), (), strict=True)

@@ -1,0 +1,154 @@
+"""What /health and /ready say of given settings and engines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from brain.engines.ladder import EngineState
+from brain.ops.health import gpu_budget, health, ready, selected_model
+from brain.settings import Settings
+from brain.settings.layers import Assignment, Layer, profile_layer
+from brain.settings.load import resolve
+
+VLLM = EngineState("llm", "vllm", "vllm", "Qwen/Qwen3-8B-AWQ")
+POCKET_SERVES = EngineState(
+    "llm", "vllm", "llamacpp", "pocket", reason="vLLM isn't installed: install the vllm extra."
+)
+LOADING = EngineState("llm", "vllm", "llamacpp", "pocket", loading=True)
+EARS_LOADING = EngineState("stt", "whisper", "", "", loading=True)
+EARS = EngineState("stt", "whisper", "whisper", "base.en")
+ESPEAK = EngineState("tts", "auto", "espeak", "en-us")
+VAD = EngineState("vad", "silero", "silero", "silero 16k")
+
+# The example of the supervisor's server, word for word.
+SEED_EXAMPLE: dict[str, Any] = {
+    "status": "ok",
+    "model": "Qwen/Qwen3-8B-AWQ",
+    "llm_backend": "vllm",
+    "llm_engine_loaded": True,
+    "ollama": False,
+    "resource_profile": "conservative",
+    "performance_mode": False,
+    "orpheus_enabled": False,
+    "gpu_budget": {
+        "qwen_backend": "vllm",
+        "qwen_utilization": 0.35,
+        "orpheus_utilization": 0.35,
+        "combined_utilization": 0.7,
+        "cap": 0.8,
+    },
+    "ai": {
+        "stt": {"model_size": "base.en", "device": "cpu", "compute_type": "int8", "loaded": False},
+        "tts": {"backend_pref": "auto", "backend_active": "espeak", "loaded": True},
+    },
+}
+
+
+def rtx3090ti() -> Settings:
+    return resolve([profile_layer("rtx3090ti")], profile="rtx3090ti")
+
+
+def test_health_is_the_seeds_example_on_the_seeds_profile() -> None:
+    report = health(rtx3090ti(), [VAD, EARS_LOADING, VLLM, ESPEAK])
+    assert report.status == 200
+    assert {key: report.body[key] for key in SEED_EXAMPLE} == SEED_EXAMPLE
+    known_later = {"llm_model", "model_available", "auto_pull_ollama_model", "orpheus_vram_free_gb"}
+    assert set(report.body) == {*SEED_EXAMPLE, *known_later, "profile"}
+
+
+@pytest.mark.parametrize("engines", [[], [POCKET_SERVES, EARS, ESPEAK], [LOADING, EARS, ESPEAK]])
+def test_health_is_503_while_the_selected_mind_cannot_be_reached(
+    engines: list[EngineState],
+) -> None:
+    report = health(rtx3090ti(), engines)
+    assert report.status == 503
+    assert report.body["status"] == "degraded"
+    assert report.body["llm_engine_loaded"] is False
+    assert report.body["model_available"] is False
+    assert report.body["model"] == "Qwen/Qwen3-8B-AWQ"
+
+
+def test_health_follows_the_ears_and_the_mouth() -> None:
+    settings = rtx3090ti()
+    assert health(settings, [VLLM, EARS]).body["ai"]["stt"]["loaded"] is True
+    silent = health(settings, [VLLM, EARS, EngineState("tts", "off", "off")])
+    assert silent.status == 200
+    assert silent.body["ai"]["tts"] == {
+        "backend_pref": "auto",
+        "backend_active": "off",
+        "loaded": False,
+    }
+    fallen = EngineState("stt", "whisper", "whisper", "pocket", reason="no base.en here")
+    assert health(settings, [VLLM, fallen]).body["ai"]["stt"]["loaded"] is False
+
+
+def test_health_of_ollama_and_of_performance_mode() -> None:
+    settings = Settings(llm_backend="ollama", performance_mode=True)
+    body = health(settings, [EngineState("llm", "ollama", "ollama", "qwen3:14b")]).body
+    assert body["ollama"] is True
+    assert body["model"] == "qwen3:14b"
+    assert body["resource_profile"] == "performance"
+    assert body["orpheus_enabled"] is True
+    assert not health(settings, []).body["ollama"]
+    hushed = Settings(performance_mode=True, tts_backend="espeak")
+    assert health(hushed, []).body["orpheus_enabled"] is False
+
+
+def test_health_takes_others_counters_as_they_stand() -> None:
+    counted = {"plan_admission": {"max_inflight": 1, "inflight": 0, "admitted": 3, "rejected": 1}}
+    report = health(rtx3090ti(), [VLLM], counters=counted, orpheus_vram_free_gb=7.5)
+    assert report.body["plan_admission"] == counted["plan_admission"]
+    assert report.body["orpheus_vram_free_gb"] == 7.5
+
+
+def test_budget_counts_only_what_reserves_a_share() -> None:
+    assert gpu_budget(Settings())["combined_utilization"] == 0.8
+    pocket = gpu_budget(Settings(llm_backend="llamacpp", tts_backend="piper"))
+    assert (pocket["qwen_utilization"], pocket["combined_utilization"]) == (0.0, 0.0)
+    assert pocket["qwen_backend"] == "llamacpp"
+
+
+def test_a_models_folder_is_nobodys_business() -> None:
+    settings = Settings(llm_backend="llamacpp", llm_model_path="/srv/models/a.gguf")
+    assert selected_model(settings) == "a.gguf"
+
+
+def test_ready_waits_for_what_is_loading_and_not_for_what_was_given_up_on() -> None:
+    settings = rtx3090ti()
+    loading = ready(settings, [VAD, EARS, LOADING, ESPEAK], version="1")
+    assert (loading.status, loading.body["ready"], loading.body["loading"]) == (503, False, ["llm"])
+    assert loading.body["degraded"] is False
+    given_up = ready(settings, [VAD, EARS, POCKET_SERVES, ESPEAK], version="1")
+    assert (given_up.status, given_up.body["ready"], given_up.body["degraded"]) == (200, True, True)
+    assert given_up.body["engines"]["llm"] == {
+        "name": "llamacpp",
+        "model": "pocket",
+        "wanted": "vllm",
+        "loading": False,
+        "degraded": True,
+        "reason": "vLLM isn't installed: install the vllm extra.",
+    }
+    whole = ready(settings, [VAD, EARS, VLLM, ESPEAK], version="1")
+    assert (whole.status, whole.body["degraded"]) == (200, False)
+
+
+def test_a_brain_without_ears_is_not_ready_whatever_the_reason() -> None:
+    deaf = EngineState("stt", "whisper", reason="The model file is cut off.")
+    report = ready(rtx3090ti(), [VAD, deaf, VLLM, ESPEAK], version="1")
+    assert (report.status, report.body["missing"]) == (503, ["stt"])
+
+
+def test_ready_ends_with_the_brain_and_has_not_begun_without_engines() -> None:
+    settings = rtx3090ti()
+    assert ready(settings, [VAD, EARS, VLLM, ESPEAK], version="1", stopping=True).status == 503
+    assert ready(settings, [], version="1").status == 503
+
+
+def test_ready_tells_of_bad_settings() -> None:
+    bad = Layer((Assignment("STT_DEVICE", "gpu", "environment"),))
+    settings = resolve([profile_layer("pocket"), bad], profile="pocket")
+    [problem] = ready(settings, [VLLM], version="1").body["problems"]
+    assert problem.startswith("STT_DEVICE='gpu' (environment)")
+    assert problem.endswith("cpu (profile pocket) holds instead")
