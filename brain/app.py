@@ -76,12 +76,13 @@ async def _serve(settings: Settings, house: HouseRules) -> int:
             memory_robots=settings.history_robots,
         )
         stop = asyncio.Event()
-        server = http_server(build_app(settings, engines, sessions, stop))
+        serves = asyncio.Event()
+        server = http_server(build_app(settings, engines, sessions, serves=serves, stop=stop))
         for name in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(name, stop.set)
         notifier = Notifier.from_environment()
         serving = asyncio.ensure_future(server.serve(sockets=[listener]))
-        loading = asyncio.ensure_future(_load(settings, engines, notifier))
+        loading = asyncio.ensure_future(_load(settings, engines, serves, notifier))
         try:
             host, port = listener.getsockname()[:2]
             log.info("listening on %s port %d, profile %s", host, port, settings.brain_profile)
@@ -100,9 +101,12 @@ async def _serve(settings: Settings, house: HouseRules) -> int:
     return 0
 
 
-async def _load(settings: Settings, engines: EngineSet, notifier: Notifier) -> None:
-    """Load the engines while the sockets are open already."""
+async def _load(
+    settings: Settings, engines: EngineSet, serves: asyncio.Event, notifier: Notifier
+) -> None:
+    """Load the engines while the sockets are open already; sets `serves` when some do."""
     await engines.start()
+    serves.set()
     log.info("the embedded engines serve")
     await engines.wait_settled()
     for state in engines.states():
@@ -117,9 +121,14 @@ async def _load(settings: Settings, engines: EngineSet, notifier: Notifier) -> N
 
 
 def build_app(
-    settings: Settings, engines: EngineSet, sessions: Sessions, stop: asyncio.Event
+    settings: Settings,
+    engines: EngineSet,
+    sessions: Sessions,
+    *,
+    serves: asyncio.Event,
+    stop: asyncio.Event,
 ) -> FastAPI:
-    """The web application. Once `stop` is set, `/ready` says that the brain is going down."""
+    """The web application. `serves`: the embedded engines do. `stop`: the brain is going down."""
     app = FastAPI(title="Robot Brain", version=__version__, docs_url=None, redoc_url=None)
 
     def house() -> local_socket.House:
@@ -130,17 +139,16 @@ def build_app(
         counters = {
             "converse_sessions": {"active_sessions": sessions.active, **asdict(sessions.counters)}
         }
-        return health.health(settings, _statuses(engines), counters=counters)
+        return health.health(settings, engines.states(), counters=counters)
 
     def ready_report() -> health.Report:
-        return health.ready(
-            settings, _statuses(engines), version=__version__, stopping=stop.is_set()
-        )
+        return health.ready(settings, engines.states(), version=__version__, stopping=stop.is_set())
 
     app.include_router(
         local_socket.router(
             sessions,
             house=house,
+            serves=serves,
             token=settings.brain_token.get_secret_value(),
             idle_limit_s=settings.session_idle_s,
         )
@@ -181,10 +189,6 @@ def _listener(settings: Settings) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=256)
     except OSError as error:
         raise OSError(f"can't listen on {host} port {port}: {error.strerror}") from error
-
-
-def _statuses(engines: EngineSet) -> list[health.EngineStatus]:
-    return [health.EngineStatus(**asdict(state)) for state in engines.states()]
 
 
 def _engines_out(states: tuple[EngineState, ...]) -> wire_out.EnginesOut:

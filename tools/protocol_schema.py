@@ -1,4 +1,4 @@
-"""Writes docs/protocol.schema.json from the models of the wire: `python -m tools.protocol_schema`."""
+"""`python -m tools.protocol_schema` writes docs/protocol.schema.json from the wire's models."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ PATH = Path(__file__).parent.parent / "docs" / "protocol.schema.json"
 def schema() -> str:
     """The JSON Schema of all messages of `/ws`, as text."""
     robot, brain = get_args(wire_in.RobotMessage), get_args(wire_out.BrainMessage)
-    _, definitions = models_json_schema(
-        [*((model, "validation") for model in robot), *((model, "serialization") for model in brain)]
-    )
+    models = [(model, "validation") for model in robot]
+    models += [(model, "serialization") for model in brain]
+    _, definitions = models_json_schema(models)
     document = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Robot Brain, /ws, protocol 1",

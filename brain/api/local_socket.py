@@ -31,9 +31,14 @@ class House:
 
 
 def router(
-    sessions: Sessions, *, house: Callable[[], House], token: str, idle_limit_s: float
+    sessions: Sessions,
+    *,
+    house: Callable[[], House],
+    serves: asyncio.Event,
+    token: str,
+    idle_limit_s: float,
 ) -> APIRouter:
-    """The route `/ws`. `token` empty: none is asked for."""
+    """The route `/ws`. A session begins once `serves` is set. `token` empty: none is asked for."""
     routes = APIRouter()
 
     @routes.websocket("/ws")
@@ -46,6 +51,7 @@ def router(
         if robot_id is not None and not (0 < len(robot_id) <= 64 and robot_id.isprintable()):
             await websocket.close(4400, "robot_id has 1 to 64 printable characters")
             return
+        await serves.wait()  # a moment after a start; what the robot sends meanwhile is kept
         try:
             connection = await sessions.open(robot_id)
         except Full as error:

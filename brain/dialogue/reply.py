@@ -263,11 +263,11 @@ async def _send(blocks: asyncio.Queue[Block | None], post: Post, lead: float, ah
     plays_until = clock() + ahead
     while (block := await blocks.get()) is not None:
         for piece in _pieces(block):
-            if (early := plays_until - clock() - lead) > 0:
+            seconds = piece.audio.seconds if piece.audio is not None else 0.0
+            if (early := plays_until + seconds - clock() - lead) > 0:
                 await asyncio.sleep(early)
             post(piece)
-            if piece.audio is not None:
-                plays_until = max(plays_until, clock()) + piece.audio.seconds
+            plays_until = max(plays_until, clock()) + seconds
 
 
 def _pieces(block: Block, seconds: float = 0.1) -> list[Block]:

@@ -130,8 +130,8 @@ def test_sound_is_sent_at_most_the_lead_ahead() -> None:
             sent = 0.0
             for time, output in robot.said:
                 if isinstance(output, outputs.ReplyAudio):
-                    assert sent - (time - start) <= 0.600 + 1e-6
                     sent += output.audio.seconds
+                    assert sent - (time - start) <= 0.600 + 1e-6
             assert sent > 5
 
     run_virtual(main())

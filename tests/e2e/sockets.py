@@ -110,10 +110,16 @@ async def a_brain(
         engines.mouth.voices if engines.mouth else (),
         wire_out.EnginesOut(vad=scripted, stt=scripted, llm=scripted, tts=scripted),
     )
+    serves = asyncio.Event()
+    serves.set()
     app = FastAPI()
     app.include_router(
         local_socket.router(
-            sessions, house=lambda: described, token=token, idle_limit_s=idle_limit_s
+            sessions,
+            house=lambda: described,
+            serves=serves,
+            token=token,
+            idle_limit_s=idle_limit_s,
         )
     )
     with socket.socket() as listener:

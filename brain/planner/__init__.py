@@ -1,0 +1,1 @@
+"""/plan: a robot's world state in, a few bounded actions out."""

@@ -1,0 +1,56 @@
+"""The prompt of a plan."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from brain.planner.prompt import plan_messages, system_text, world_text
+from brain.planner.schema import PlanRequest
+
+from .test_schema import SEED
+
+
+def world(**fields: Any) -> list[str]:
+    return world_text(PlanRequest(**{**SEED, **fields})).splitlines()
+
+
+def test_the_seeds_example_in_words() -> None:
+    assert world() == [
+        "trigger ball_seen", "mode WANDER", "range free", "ground clear", "ball seen at 15",
+        "battery good", "moving", "doing patrol_drift",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("fields", "line", "there"),
+    [
+        ({"range_mm": 499}, "range near", True),
+        ({"range_mm": 500}, "range free", True),
+        ({"range_mm": 0}, "range unknown", True),
+        ({"battery_mv": 6799}, "battery low", True),
+        ({"battery_mv": 6800}, "battery good", True),
+        ({"clear_confidence": 0.29}, "ground unclear", True),
+        ({"clear_confidence": -1.0}, "ground unclear", False),
+        ({"ball_confidence": 0.5}, "ball seen at 15", False),
+        ({"faults": ["imu", "motor"]}, "faults imu, motor", True),
+        ({"face_talking": True}, "talking", True),
+    ],
+)
+def test_judgements_are_made_before_the_model(
+    fields: dict[str, Any], line: str, there: bool
+) -> None:
+    assert (line in world(**fields)) is there
+
+
+def test_only_the_last_events_are_told() -> None:
+    lines = world(recent_events=[f"e{n}" for n in range(9)])
+    assert lines[-1] == "recent e5, e6, e7, e8"
+
+
+def test_the_system_prompt_is_the_same_for_all_and_short() -> None:
+    one, other = (plan_messages(PlanRequest(**{**SEED, "seq": n})) for n in (1, 2))
+    assert one[0] == other[0]
+    assert "at most 3" in system_text(max_actions=3)
+    assert len(system_text()) < 1400
