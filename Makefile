@@ -24,7 +24,7 @@ lock: setup
 	@echo 'llama-cpp-python>=0.3.36' | .venv/bin/uv pip compile --quiet --universal --python-version 3.10 \
 		--generate-hashes --no-header --no-deps - -o llama-cpp.lock
 
-pocket:
+pocket: setup
 	@tools/pocket/make.sh
 
 clean:

@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any, TypeAlias
+from typing import Any
 
 from brain.engines.ladder import EngineState, Kind
 from brain.settings import Settings
 
 # The engines' own account of themselves is what is reported.
-EngineStatus: TypeAlias = EngineState
 
 
 @dataclass(frozen=True)
