@@ -22,6 +22,7 @@ from brain.app import http_server
 from brain.dialogue.config import HouseRules
 from brain.dialogue.session import Engines
 from brain.dialogue.sessions import Sessions
+from brain.engines.ports import LanguageModel, Synthesizer, Transcriber
 from tests.scripted_engines import (
     ScriptedDetector,
     ScriptedMind,
@@ -88,9 +89,9 @@ class Robot:
 @contextlib.asynccontextmanager
 async def a_brain(
     *,
-    ears: ScriptedTranscriber | None = None,
-    mind: ScriptedMind | None = None,
-    mouth: ScriptedMouth | None = None,
+    ears: Transcriber | None = None,
+    mind: LanguageModel | None = None,
+    mouth: Synthesizer | None = None,
     house: HouseRules | None = None,
     token: str = "",
     idle_limit_s: float = 60,

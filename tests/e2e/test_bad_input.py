@@ -12,6 +12,8 @@ from urllib.parse import urlparse
 import pytest
 
 from brain.dialogue.config import HouseRules
+from brain.engines.lane import Lane, LaneLimits
+from brain.engines.lane_ports import LaneLanguageModel, LaneSynthesizer, LaneTranscriber
 from brain.engines.ports import EngineFailed, ToolCall
 from tests.e2e.sockets import Robot, a_brain, a_robot, quiet, tone
 from tests.scripted_engines import Hang, ScriptedMind, ScriptedMouth, ScriptedTranscriber
@@ -267,6 +269,35 @@ def test_an_engine_that_raises(ears: Any, mind: Any, code: str) -> None:
             assert done["reason"] == "failed"
             kinds = [message["type"] for message in robot.seen]
             assert "audio_delta" in kinds, "an apology is heard"
+            await still_works(robot)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("hangs", ["ears", "mind", "mouth"])
+def test_an_engine_that_hangs_is_given_up_on_and_the_next_turn_works(hangs: str) -> None:
+    limits = LaneLimits(first_s=0.3, next_s=0.3)
+    ears = ScriptedTranscriber([Hang(), "hello"] if hangs == "ears" else ["hello"], seconds=0.01)
+    mind = ScriptedMind([["Well, ", Hang()] if hangs == "mind" else "Yes.", "Yes."])
+    mouth = ScriptedMouth(failures=[Hang(), None, None, None] if hangs == "mouth" else [None])
+    codes = {"ears": "stt_failed", "mind": "llm_timeout", "mouth": "tts_unavailable"}
+
+    async def main() -> None:
+        async with (
+            a_brain(
+                ears=LaneTranscriber(Lane(ears, limits)),
+                mind=LaneLanguageModel(Lane(mind, limits)),
+                mouth=LaneSynthesizer(Lane(mouth, limits)),
+            ) as address,
+            a_robot(address) as robot,
+        ):
+            await robot.speak(tone(500))
+            await robot.speak(quiet(800))
+            assert (await robot.next("error"))["code"] == codes[hangs]
+            assert (await robot.next("reply_done"))["reason"] == "failed"
+            if hangs != "mouth":
+                said = [m for m in robot.seen if m["type"] == "transcript_assistant"]
+                assert "Sorry" in said[-1]["text"]
             await still_works(robot)
 
     asyncio.run(main())
