@@ -1,1 +1,1 @@
-"""Who the robot is: its character, its moods, and the notes that it is given about its own state."""
+"""Who the robot is: its character, its moods, and what it is told about its own state."""

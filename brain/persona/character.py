@@ -19,7 +19,7 @@ CAMERA_UNAVAILABLE = "the camera isn't available"
 
 
 def idle_note(seconds: float, note: str = "") -> str:
-    """The turn that an idle signal opens: `seconds` without activity, and the robot's own `note`."""
+    """The turn that an idle signal opens: `seconds` of inactivity, and the robot's own `note`."""
     extra = f" {note.strip()}" if note.strip() else ""
     return (
         f"(You have been idle for {round(seconds)} seconds.{extra} Do something small by yourself, "

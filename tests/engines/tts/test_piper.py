@@ -245,8 +245,7 @@ def test_unmodified_piper_loads_and_aligns_the_voice() -> None:
 def test_the_voice_is_small_and_tells_no_path() -> None:
     data = VOICE.read_bytes()
     assert len(data) < 4_000_000
-    assert b"/work/" not in data
-    assert b"/root/" not in data
+    assert str(VOICE.parents[2]).encode() not in data
 
 
 def test_what_is_no_voice_is_named(tmp_path: Path) -> None:
