@@ -9,10 +9,9 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -20,7 +19,7 @@ from fastapi import FastAPI
 from brain import __version__
 from brain.api import health as health_api
 from brain.api import local_socket, wire_out
-from brain.api.wire_in import Tool
+from brain.api.wire_in import tool_list
 from brain.dialogue.config import HouseRules, SessionConfig, TurnDetection
 from brain.dialogue.session import Engines
 from brain.dialogue.sessions import Sessions
@@ -246,10 +245,10 @@ def _tools(settings: Settings) -> tuple[ToolSpec, ...]:
         path = Path(__file__).parent / "persona" / "reachy_mini_tools.json"
     else:
         path = Path(settings.default_tools)
+    text = _read(path, "DEFAULT_TOOLS")
     try:
-        listed: list[Mapping[str, Any]] = json.loads(_read(path, "DEFAULT_TOOLS"))
-        tools = [Tool.model_validate(item) for item in listed]
-    except ValueError as error:
+        tools = tool_list(json.loads(text))
+    except (ValueError, RecursionError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(
             f"DEFAULT_TOOLS={settings.default_tools}: a list of tools was expected: {reason}"
@@ -262,3 +261,5 @@ def _read(path: Path, setting: str) -> str:
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{setting}={path}: can't be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{setting}={path}: the file isn't UTF-8 text") from error

@@ -79,19 +79,23 @@ async def _serve(
     websocket: WebSocket, connection: Connection, house: House, idle_limit_s: float
 ) -> None:
     session = connection.session
-    tasks = [
+    running, writing, reading = tasks = [
         asyncio.ensure_future(connection.run()),
         asyncio.ensure_future(_write(websocket, connection, house)),
         asyncio.ensure_future(_read(websocket, session, idle_limit_s)),
     ]
-    running, writing, reading = tasks
     try:
-        # The session ends, then the writer has said so, and nobody needs to be read any more.
-        await asyncio.gather(running, writing)
-    finally:
+        # The session goes on for as long as it is read; then it ends, and the writer says so.
+        await asyncio.wait((running, writing, reading), return_when=asyncio.FIRST_COMPLETED)
         session.hang_up(1000, "")
-        reading.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.wait((running, writing))
+    finally:
+        for task in tasks:
+            task.cancel()
+        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(outcome, Exception):
+                # A fault of ours; it has cost this session and no other.
+                log.error("session %s broke", session.session_id, exc_info=outcome)
 
 
 # -- brain -> robot ----------------------------------------------------------------------------
@@ -123,6 +127,11 @@ async def _write(websocket: WebSocket, connection: Connection, house: House) -> 
         await _drop(websocket, 4410)
     except (WebSocketDisconnect, RuntimeError):
         session.hang_up(1000, "")  # gone; starlette raises RuntimeError for a late send
+    except Exception:
+        # What can't be written is a fault of ours; the robot must not wait for ever.
+        log.exception("a message to robot %s could not be written", session.robot_id)
+        session.hang_up(1011, "internal error")
+        await _drop(websocket, 1011)
 
 
 async def _in_time(sending: object) -> None:
@@ -141,12 +150,14 @@ async def _drop(websocket: WebSocket, code: int) -> None:
 
 
 async def _read(websocket: WebSocket, session: Session, idle_limit_s: float) -> None:
+    loop = asyncio.get_running_loop()
+    reason = f"no word from the robot for {idle_limit_s:g} s"
     while True:
+        patience = loop.call_later(idle_limit_s, session.hang_up, 4408, reason)
         try:
-            frame = await asyncio.wait_for(websocket.receive(), idle_limit_s)
-        except asyncio.TimeoutError:
-            session.hang_up(4408, f"no word from the robot for {idle_limit_s:g} s")
-            return
+            frame = await websocket.receive()
+        finally:
+            patience.cancel()
         if frame["type"] == "websocket.disconnect":
             session.hang_up(1000, "")
             return

@@ -6,9 +6,10 @@ import binascii
 import difflib
 import json
 from base64 import b64decode
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-import jsonschema
+import jsonschema_rs
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
@@ -21,6 +22,9 @@ MAX_MESSAGE_BYTES = 1 << 20
 _MAX_TEXT = 4_000
 _MAX_INSTRUCTIONS = 32_000
 _MAX_TOOLS = 64
+_MAX_PING = 1_000
+_MAX_DEPTH = 64
+_MAX_NODES = 20_000
 
 
 class WireError(Exception):
@@ -54,12 +58,24 @@ class Tool(_Message):
     @classmethod
     def _is_a_schema(cls, value: dict[str, Any]) -> dict[str, Any]:
         try:
-            jsonschema.Draft202012Validator.check_schema(value)
-        except jsonschema.SchemaError as error:
+            jsonschema_rs.meta.validate(value)
+        except jsonschema_rs.ValidationError as error:
             raise ValueError(f"not a JSON Schema: {error.message}") from None
         if value.get("type", "object") != "object":
             raise ValueError("the JSON Schema must be of type object")
         return {"type": "object", **value}
+
+
+def _distinct(tools: Sequence[Tool]) -> None:
+    if len({tool.name for tool in tools}) < len(tools):
+        raise ValueError("two tools have the same name")
+
+
+def tool_list(listed: Any) -> list[Tool]:
+    """The tools of a JSON list. Raises ValueError."""
+    tools = TypeAdapter(list[Tool]).validate_python(listed)
+    _distinct(tools)
+    return tools
 
 
 class TurnDetectionIn(_Message):
@@ -88,9 +104,8 @@ class SessionIn(_Message):
     @field_validator("tools")
     @classmethod
     def _names_differ(cls, value: list[Tool] | None) -> list[Tool] | None:
-        names = [tool.name for tool in value or ()]
-        if len(set(names)) < len(names):
-            raise ValueError("two tools have the same name")
+        if value is not None:
+            _distinct(value)
         return value
 
     def changes(self) -> dict[str, Any]:
@@ -190,6 +205,13 @@ class PingIn(_Message):
     type: Literal["ping"]
     t: Any = None
 
+    @field_validator("t")
+    @classmethod
+    def _is_small(cls, value: Any) -> Any:
+        if len(json.dumps(value)) > _MAX_PING:
+            raise ValueError(f"at most {_MAX_PING} characters of JSON")
+        return value
+
 
 RobotMessage = (
     AudioIn
@@ -229,9 +251,11 @@ def parse(frame: str) -> RobotMessage | None:
         ) from None
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
         raise WireError("bad_json", "a message is a JSON object with a string field `type`")
+    if _unwieldy(message) or ("\\ud" in frame.lower() and not _encodable(message)):
+        raise WireError("bad_json", "a message nests too deeply, is too complex, or isn't Unicode")
     kind = message["type"]
     if kind not in _TYPES:
-        similar = difflib.get_close_matches(kind.lower(), _TYPES, n=1, cutoff=0.75)
+        similar = difflib.get_close_matches(kind[:40].lower(), _TYPES, n=1, cutoff=0.75)
         if not similar:
             return None
         raise WireError(
@@ -254,6 +278,32 @@ def sound(data: str | bytes) -> NDArray[np.int16]:
     if not raw:
         raise WireError("bad_audio", "audio: a chunk has at least 1 sample")
     return from_bytes(raw)
+
+
+def _unwieldy(message: Any) -> bool:
+    """Whether it nests deeper, or has more parts, than what is done with it can take."""
+    level, nodes = [message], 0
+    for _ in range(_MAX_DEPTH):
+        below: list[Any] = []
+        for item in level:
+            if isinstance(item, dict):
+                below += item.values()
+            elif isinstance(item, list):
+                below += item
+        nodes += len(below)
+        if not below or nodes > _MAX_NODES:
+            return nodes > _MAX_NODES
+        level = below
+    return True
+
+
+def _encodable(message: Any) -> bool:
+    """Whether it can be written as UTF-8: JSON may escape lone surrogates, which can't."""
+    try:
+        json.dumps(message, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _first(error: ValidationError) -> str:

@@ -226,7 +226,10 @@ def _session(config: SessionConfig, unknown_voice: str | None) -> SessionUpdated
         unknown_voice=unknown_voice,
         language=config.language,
         tools=[
-            Tool(name=t.name, description=t.description, parameters=dict(t.parameters))
+            # Checked when they came in.
+            Tool.model_construct(
+                name=t.name, description=t.description, parameters=dict(t.parameters)
+            )
             for t in config.tools
         ],
         turn_detection=TurnDetectionOut(**vars(detection)) if detection else None,

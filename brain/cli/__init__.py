@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -183,6 +184,8 @@ def _run(settings: Settings, args: argparse.Namespace) -> int:
 def _serve(settings: Settings) -> int:
     for problem in settings.problems:
         log.log(logging.getLevelName(problem.severity.upper()), "settings: %s", problem)
+    # Until the server takes the signal itself, there is nothing to end in order.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     from brain.app import serve
 
     return serve(settings)

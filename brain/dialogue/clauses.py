@@ -10,12 +10,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_SENTENCE_END = re.compile(r"[.!?…。！？]+[\"')\]”’]*(?=\s)|\n+")
-_CLAUSE_END = re.compile(r"[,;:—–]+(?=\s)|[.!?…。！？]+[\"')\]”’]*(?=\s)|\n+")
+# Runs are bounded, so that a text of nothing but question marks stays cheap.
+_SENTENCE_END = re.compile(r"[.!?…。！？]{1,8}[\"')\]”’]{0,4}(?=\s)|\n+")
+_CLAUSE_END = re.compile(r"[,;:—–]{1,8}(?=\s)|" + _SENTENCE_END.pattern)
 _LETTER = re.compile(r"\w")
 _ABBREVIATION = re.compile(
     r"(?:^|\s)(?:mr|mrs|ms|dr|st|prof|vs|etc|e\.g|i\.e|[A-Z])\.$", re.IGNORECASE
 )
+_ABBREVIATION_LENGTH = 8
 _MARKDOWN = re.compile(r"[*_`#~|]+|^\s*[-•]\s+", re.MULTILINE)
 
 
@@ -51,11 +53,15 @@ class ClauseSplitter:
     def _boundary(self) -> int | None:
         pattern = _CLAUSE_END if self._first else _SENTENCE_END
         for match in pattern.finditer(self._rest):
-            head = self._rest[: match.end()]
-            if self._first and match[0][0] in ",;:—–" and _letters(head) < self.first_letters:
+            end = match.end()
+            short = self._first and match[0][0] in ",;:—–"
+            if short and _letters(self._rest[:end]) < self.first_letters:
                 continue
-            if _ABBREVIATION.search(head):
+            # Its last characters are enough, and a long text stays cheap.
+            if _ABBREVIATION.search(self._rest[max(0, end - _ABBREVIATION_LENGTH) : end]):
                 continue
+            if end > self.max_letters:
+                break
             return match.end()
         return self._cut() if len(self._rest) > self.max_letters else None
 

@@ -74,15 +74,17 @@ def changed(
     for name, value in changes.items():
         if name == "turn_detection":
             default = defaults.turn_detection or TurnDetection()
-            values[name] = value and replace(
-                config.turn_detection or default,
-                **{
-                    key: getattr(default, key) if new is None else new for key, new in value.items()
-                },
-            )
+            values[name] = None if value is None else _merged(config, default, value)
         else:
             values[name] = getattr(defaults, name) if value is None else value
     return replace(config, **values)
+
+
+def _merged(
+    config: SessionConfig, default: TurnDetection, changes: Mapping[str, Any]
+) -> TurnDetection:
+    restored = {key: getattr(default, key) for key, value in changes.items() if value is None}
+    return replace(config.turn_detection or default, **{**changes, **restored})
 
 
 def rules(config: SessionConfig, house: HouseRules) -> Rules:

@@ -67,9 +67,9 @@ class EndReply:
 
 @dataclass(frozen=True)
 class AwaitTools:
-    """A follow-up of this turn waits for tool results: `ToolsOverdue` after the time-out."""
+    """A follow-up of this reply waits for tool results: `ToolsOverdue` after the time-out."""
 
-    turn: int
+    reply_id: int
 
 
 @dataclass(frozen=True)

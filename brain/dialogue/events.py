@@ -94,9 +94,9 @@ class ToolResult:
 
 @dataclass(frozen=True)
 class ToolsOverdue:
-    """The results of this turn's calls have been waited for long enough."""
+    """The results of this reply's calls have been waited for long enough."""
 
-    turn: int
+    reply_id: int
 
 
 @dataclass(frozen=True)

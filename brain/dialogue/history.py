@@ -57,7 +57,10 @@ class History:
         merged: list[Message] = []
         for message in self._messages:
             if merged and message.role == merged[-1].role == "user":
-                merged[-1] = replace(merged[-1], content=f"{merged[-1].content}\n{message.content}")
+                both = f"{merged[-1].content}\n{message.content}"
+                # What was too long to be answered must not make the next question too long.
+                fits = len(both) <= self._budget // 4
+                merged[-1] = replace(message, content=both) if fits else message
             else:
                 merged.append(message)
         return tuple(merged)

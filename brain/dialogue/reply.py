@@ -207,7 +207,7 @@ async def _think(
                     calls += 1
                     post(Called(brief.reply_id, piece))
     await speak(splitter.flush())
-    if not begun and not calls and not brief.mute:
+    if brief.text is None and not begun and not calls and not brief.mute:
         raise EngineFailed("the language model answered with nothing")
     await clauses.put(None)
 

@@ -286,7 +286,7 @@ class Session:
             case do.EndReply():
                 self._end_reply(effect)
             case do.AwaitTools():
-                self._later(self._house.tool_timeout_s, events.ToolsOverdue(effect.turn))
+                self._later(self._house.tool_timeout_s, events.ToolsOverdue(effect.reply_id))
             case do.ForgetSound():
                 self._microphone.forget()
 

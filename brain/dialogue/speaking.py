@@ -141,8 +141,7 @@ class Speaking:
         if text:
             self._send(outputs.AssistantSaid(text, reply_id))
         self._send(outputs.ReplyDone(reply_id, reason, active.timings()))
-        heard = "" if active.apologising else text
-        return Spoken(active.kind, heard, tuple(active.calls))
+        return Spoken(active.kind, text, tuple(active.calls))
 
     def progress(self, item: reply.Progress) -> None:
         """Something came of a reply; of one that is over it is dropped."""

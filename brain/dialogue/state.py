@@ -92,10 +92,11 @@ class Replying:
 class ToolWait:
     """A reply made tool calls and is done; a follow-up waits for their results.
 
-    `wanted`: a result asked for a spoken follow-up.
+    `reply_id` is that reply's. `wanted`: a result asked for a spoken follow-up.
     """
 
     turn: int
+    reply_id: int
     missing: frozenset[str]
     wanted: bool = False
 

@@ -285,7 +285,7 @@ def _tool_result(state: State, event: ToolResult) -> Step:
 
 
 def _tools_overdue(state: State, event: ToolsOverdue) -> Step:
-    if state.wait is None or state.wait.turn != event.turn:
+    if state.wait is None or state.wait.reply_id != event.reply_id:
         return state, ()
     if not state.answers_tools:  # a robot that never answers isn't asked to
         return replace(state, wait=None), ()
@@ -313,11 +313,12 @@ def _reply_played(state: State, event: ReplyPlayed) -> Step:
         return state, (*ended, *waited)
     wait = ToolWait(
         turn=reply.turn,
+        reply_id=reply.reply_id,
         missing=reply.calls - {call_id for call_id, _ in results},
         wanted=any(follow_up for _, follow_up in results),
     )
     state, more = _follow_up(replace(state, wait=wait))
-    waiting = (AwaitTools(reply.turn),) if state.wait is not None else ()
+    waiting = (AwaitTools(reply.reply_id),) if state.wait is not None else ()
     return state, (*ended, *more, *waiting)
 
 

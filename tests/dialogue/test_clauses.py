@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,6 +57,14 @@ def test_nothing_is_lost_and_chunking_changes_nothing(pieces: list[str]) -> None
     assert "".join("".join(clauses).split()) == "".join(text.split())
     assert split(*text) == clauses
     assert all(clause.strip() == clause != "" for clause in clauses)
+
+
+@pytest.mark.parametrize("piece", ["a. ", "Dr. ", "b, ", "x", "?"])
+def test_long_texts_are_split_in_little_time(piece: str) -> None:
+    began = time.thread_time()
+    split(piece * (8_000 // len(piece)))
+    # 100 times what it takes; it was 5 s.
+    assert time.thread_time() - began < 1
 
 
 def test_markdown_is_not_read_out() -> None:

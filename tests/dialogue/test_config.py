@@ -26,6 +26,7 @@ DEFAULTS = SessionConfig(instructions="be kind", tools=(TOOL,))
         ({"turn_detection": None}, "turn_detection", None),
         ({"turn_detection": {"silence_ms": 300}}, "turn_detection", TurnDetection(silence_ms=300)),
         ({"turn_detection": {"silence_ms": None}}, "turn_detection", TurnDetection()),
+        ({"turn_detection": {}}, "turn_detection", TurnDetection()),
     ],
 )
 def test_absent_keeps_lists_replace_null_restores(

@@ -42,6 +42,13 @@ def test_a_reply_of_which_nothing_was_heard_is_not_there() -> None:
     assert history.messages() == (Message("user", "one\ntwo"),)
 
 
+def test_what_was_too_long_to_be_answered_does_not_make_the_next_question_too_long() -> None:
+    history = History(budget=4_000)
+    history.user_said("x" * 3_900)
+    history.user_said("What is your name?")
+    assert history.messages() == (Message("user", "What is your name?"),)
+
+
 def test_the_oldest_turns_go_in_one_step_down_to_half() -> None:
     history = History(budget=1_000)
     sizes = []

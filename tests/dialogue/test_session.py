@@ -362,6 +362,16 @@ def test_without_a_voice_the_words_are_sent() -> None:
     run_virtual(main())
 
 
+def test_blanks_are_said_in_silence() -> None:
+    async def main() -> None:
+        async with a_session() as robot:
+            robot.session.post(events.Say(" \n "))
+            assert (await robot.until(outputs.ReplyDone)).reason == "completed"
+            assert not robot.all(outputs.Problem)
+
+    run_virtual(main())
+
+
 def test_an_unknown_voice_falls_to_the_default_and_is_named() -> None:
     async def main() -> None:
         async with a_session() as robot:

@@ -145,9 +145,9 @@ class Conversation(RuleBasedStateMachine):
         call_id = data.draw(st.sampled_from([*self.call_ids, "unknown"]))
         self.take(events.ToolResult(call_id, "ok", follow_up))
 
-    @rule(turn=st.integers(0, 12))
-    def tools_overdue(self, turn: int) -> None:
-        self.take(events.ToolsOverdue(turn))
+    @rule(reply_id=st.integers(0, 12))
+    def tools_overdue(self, reply_id: int) -> None:
+        self.take(events.ToolsOverdue(reply_id))
 
     @precondition(lambda self: self.begun)
     @rule(data=st.data(), mute=st.booleans(), played=st.booleans())
@@ -256,6 +256,20 @@ def test_a_word_of_the_app_holds_a_follow_up_back_and_does_not_lose_it() -> None
     state, wanted = step(state, events.ToolResult("call_1", "ok", True))
     assert not [effect for effect in wanted if isinstance(effect, effects.StartReply)]
     _, wanted = step(state, events.ReplyPlayed(2))
+    assert effects.StartReply(3, 1, "follow_up") in wanted
+
+
+def test_the_time_out_of_an_earlier_round_does_not_cut_a_later_one_short() -> None:
+    state, _ = step(State(), events.Typed("dance"))
+    state, _ = step(state, events.CallMade(1, "call_1"))
+    state, wanted = step(state, events.ReplyPlayed(1))
+    assert effects.AwaitTools(1) in wanted
+    state, _ = step(state, events.ToolResult("call_1", "ok", True))
+    state, _ = step(state, events.CallMade(2, "call_2"))
+    state, _ = step(state, events.ReplyPlayed(2))
+    later, wanted = step(state, events.ToolsOverdue(1))
+    assert (later, wanted) == (state, ())
+    _, wanted = step(state, events.ToolsOverdue(2))
     assert effects.StartReply(3, 1, "follow_up") in wanted
 
 

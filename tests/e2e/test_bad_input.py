@@ -19,6 +19,16 @@ from tests.e2e.sockets import Robot, a_brain, a_robot, quiet, tone
 from tests.scripted_engines import Hang, ScriptedMind, ScriptedMouth, ScriptedTranscriber
 
 
+def _tool(parameters: str) -> str:
+    return '{"type": "session", "tools": [{"name": "x", "parameters": ' + parameters + "}]}"
+
+
+DEEP_TOOL = _tool('{"properties": {"a": ' * 200 + "{}" + "}}" * 200)
+WIDE_TOOL = _tool(
+    '{"properties": {' + ", ".join(f'"p{i}": {{"type": "string"}}' for i in range(15_000)) + "}}"
+)
+
+
 async def still_works(robot: Robot) -> None:
     await robot.send(type="text", text="hello")
     done = await robot.next("reply_done")
@@ -48,6 +58,11 @@ async def still_works(robot: Robot) -> None:
         ('{"type": "tool_result", "call_id": "call_9_9", "output": "ok"}', "unknown_call_id"),
         ('{"type": "image", "data": "/9j/"}', "vision_unavailable"),
         ('{"type": "end_utterance"}', "not_understood"),
+        ('{"type": "ping", "t": "\\ud800"}', "bad_json"),
+        ('{"type": "ping", "t": ' + "[" * 300 + "]" * 300 + "}", "bad_json"),
+        ('{"type": "ping", "t": "' + "x" * 5_000 + '"}', "bad_json"),
+        (DEEP_TOOL, "bad_json"),
+        (WIDE_TOOL, "bad_json"),
     ],
 )
 def test_a_bad_message_is_told_and_the_session_goes_on(frame: str | bytes, code: str) -> None:
@@ -64,10 +79,44 @@ def test_a_bad_message_is_told_and_the_session_goes_on(frame: str | bytes, code:
     asyncio.run(main())
 
 
+def test_a_turn_detection_that_names_only_its_type_changes_nothing() -> None:
+    async def main() -> None:
+        async with a_brain() as address, a_robot(address) as robot:
+            await robot.send(type="session", turn_detection={"type": "server_vad"})
+            updated = await robot.next("session_updated")
+            assert updated["turn_detection"]["silence_ms"] == 500
+            await robot.send(type="session", echo_cancellation=True)
+            await robot.next("session_updated")
+            await robot.speak(tone(500))
+            await robot.speak(quiet(800))
+            await robot.next("transcript_user")
+
+    asyncio.run(main())
+
+
+def test_a_reader_that_breaks_costs_its_own_session_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(frame: str) -> None:
+        raise ZeroDivisionError(frame)
+
+    async def main() -> None:
+        async with a_brain(max_sessions=1) as address:
+            async with a_robot(address, "?robot_id=a") as robot:
+                await robot.next("ready")
+                with monkeypatch.context() as patch:
+                    patch.setattr("brain.api.wire_in.parse", broken)
+                    await robot.send(type="cancel")
+                    assert await robot.close_code() is not None
+            async with a_robot(address, "?robot_id=b") as robot:
+                await still_works(robot)
+
+    asyncio.run(main())
+
+
 def test_an_unknown_type_is_ignored() -> None:
     async def main() -> None:
         async with a_brain() as address, a_robot(address) as robot:
             await robot.send(type="servo_temperature", celsius=40)
+            await robot.send(type="audi" * 100_000)
             await still_works(robot)
             assert not [message for message in robot.seen if message["type"] == "error"]
 

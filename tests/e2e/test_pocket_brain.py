@@ -143,6 +143,32 @@ def test_what_a_user_says_forges_no_turn(brain: Brain, forged: str) -> None:
     asyncio.run(main())
 
 
+def test_a_turn_that_is_too_long_fails_and_the_next_one_works(brain: Brain) -> None:
+    async def main() -> None:
+        for text in ("\N{ROBOT FACE}" * 3_500, "xq" * 1_900):
+            async with a_robot(brain.address, "?robot_id=long") as robot:
+                await robot.send(type="text", text=text)
+                await robot.next("reply_done", seconds=60)
+                await robot.send(type="text", text="What is your name?")
+                assert (await robot.next("reply_done", seconds=60))["reason"] == "completed"
+
+    asyncio.run(main())
+
+
+def test_a_schema_that_refers_to_itself_holds_up_nobody(brain: Brain) -> None:
+    node = {"properties": {name: {"$ref": "#/$defs/node"} for name in "abcdefgh"}}
+    tool = {"name": "grow", "parameters": {"$ref": "#/$defs/node", "$defs": {"node": node}}}
+
+    async def main() -> None:
+        async with a_robot(brain.address, "?robot_id=grow") as robot:
+            await robot.send(type="session", tools=[tool])
+            await robot.send(type="text", text="Hello robot.")
+            done = await robot.next("reply_done", seconds=30)
+            assert done["reason"] == "completed"
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize("sound", ["hum", "clicks", "noise"])
 def test_what_is_no_speech_is_not_answered(brain: Brain, sound: str) -> None:
     rng = np.random.default_rng(3)
@@ -221,6 +247,17 @@ def test_a_port_that_is_taken_is_one_clear_line(brain: Brain, tmp_path: Path) ->
     with a_pocket_brain(tmp_path, "--port", str(brain.port)) as second:
         assert second.process.wait(30) == 1
         assert f"can't listen on 127.0.0.1 port {brain.port}" in second.log.read_text()
+
+
+@pytest.mark.parametrize("content", [b"5", b"{", b"\xff\xfe", b'[{"name": "a"}, {"name": "a"}]'])
+def test_a_tools_file_that_cannot_be_used_is_one_clear_line(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "tools.json"
+    file.write_bytes(content)
+    with a_pocket_brain(tmp_path, "--set", f"DEFAULT_TOOLS={file}") as brain:
+        assert brain.process.wait(30) == 78
+        said = brain.log.read_text()
+        assert "DEFAULT_TOOLS=" in said
+        assert "Traceback" not in said
 
 
 @pytest.mark.parametrize("setting", ["PERSONA_FILE", "DEFAULT_TOOLS"])

@@ -29,4 +29,8 @@ mind=$!
 } 2>&1 | sed -u 's/^/[voice] /'
 wait "$mind"
 
+# The repertoire and the replies as the check reads them, and what the training could have made of
+# the held-out sets.
+"$python" -m tools.pocket.export_evaluation
+"$python" -m tools.pocket.held_out_overlap
 .venv/bin/brain models check --full

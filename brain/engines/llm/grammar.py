@@ -22,7 +22,10 @@ from brain.engines.llm.tool_calls import (
 from brain.engines.ports import ToolSpec
 
 MOST_CALLS = 8
-_DEEPEST_REFERENCE = 8
+_DEEPEST_REFERENCE = 4
+_MOST_NODES = 4_000
+_LONGEST_STRING = 300
+_SHAPED = frozenset({"enum", "const", "pattern", "format", "maxLength"})
 
 
 class CallForm(Enum):
@@ -115,7 +118,7 @@ def _cached_conversion(schema: str) -> str:
 
 
 def _converted(schema: Mapping[str, Any]) -> str:
-    return str(json_schema_to_gbnf(json.dumps(_resolved(schema, schema, 0))))
+    return str(json_schema_to_gbnf(json.dumps(_resolved(schema, schema, 0, _Purse(_MOST_NODES)))))
 
 
 def _convertible(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -124,17 +127,45 @@ def _convertible(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
     Calls are validated after all: the grammar only makes them right more often.
     """
     try:
-        resolved = _resolved(parameters, parameters, 0)
+        resolved = _bounded_strings(_resolved(parameters, parameters, 0, _Purse(_MOST_NODES)))
         json_schema_to_gbnf(json.dumps(resolved))
     except Exception:  # noqa: BLE001 - a robot's schema may hold anything; it must not end the turn
         return {"type": "object"}
     return resolved if isinstance(resolved, dict) else {"type": "object"}
 
 
-def _resolved(node: Any, root: Mapping[str, Any], depth: int) -> Any:
-    """`node` with its references inside `root` written out; those too deep allow anything."""
+@dataclass
+class _Purse:
+    """What a schema may still grow to, in parts: references to themselves grow without end."""
+
+    left: int
+
+    def pay(self) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise ValueError("the schema is too large with its references written out")
+
+
+def _bounded_strings(node: Any) -> Any:
+    """Free strings end: a small model may never close one by itself."""
     if isinstance(node, list):
-        return [_resolved(item, root, depth) for item in node]
+        return [_bounded_strings(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    bounded = {key: _bounded_strings(value) for key, value in node.items()}
+    if node.get("type") == "string" and not _SHAPED.intersection(node):
+        bounded["maxLength"] = _LONGEST_STRING
+    return bounded
+
+
+def _resolved(node: Any, root: Mapping[str, Any], depth: int, purse: _Purse) -> Any:
+    """`node` with its references inside `root` written out; those too deep allow anything.
+
+    Raises ValueError for what is too large by then.
+    """
+    purse.pay()
+    if isinstance(node, list):
+        return [_resolved(item, root, depth, purse) for item in node]
     if not isinstance(node, Mapping):
         return node
     reference = node.get("$ref")
@@ -144,9 +175,14 @@ def _resolved(node: Any, root: Mapping[str, Any], depth: int) -> Any:
         target: Any = root
         for step in reference[2:].split("/"):
             target = target[step.replace("~1", "/").replace("~0", "~")]
-        return _resolved(target, root, depth + 1)
-    return {
-        key: _resolved(value, root, depth)
-        for key, value in node.items()
-        if key not in ("$defs", "definitions")
-    }
+        return _resolved(target, root, depth + 1, purse)
+    resolved = {}
+    for key, value in node.items():
+        if key == "properties" and isinstance(value, Mapping):
+            # Names of the robot's own, which may be those of JSON Schema's keywords.
+            resolved[key] = {
+                name: _resolved(inner, root, depth, purse) for name, inner in value.items()
+            }
+        elif key not in ("$defs", "definitions"):
+            resolved[key] = _resolved(value, root, depth, purse)
+    return resolved

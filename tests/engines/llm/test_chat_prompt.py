@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
+import llama_cpp
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -205,3 +207,35 @@ def test_broken_arguments_in_history_are_refused_not_crashed() -> None:
     call = Message("assistant", "", (ToolCall("dance", "{broken"),))
     with pytest.raises(TemplateRefused):
         ChatTemplate(QWEN_LIKE).segments([Message("user", "x"), call], [DANCE])
+
+
+@pytest.fixture(scope="module")
+def vocabulary() -> Iterator[llama_cpp.Llama]:
+    engine = llama_cpp.Llama(str(_ROOT / "brain/pocket/mind.gguf"), vocab_only=True, verbose=False)
+    yield engine
+    engine.close()
+
+
+def test_the_pocket_minds_own_template_is_the_one_that_was_trained(
+    vocabulary: llama_cpp.Llama,
+) -> None:
+    shipped = ChatTemplate(vocabulary.metadata["tokenizer.chat_template"])
+    assert shipped.segments(TALK, [DANCE]) == ChatTemplate(POCKET).segments(TALK, [DANCE])
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+@pytest.mark.parametrize("role", ["user", "tool", "system"])
+def test_no_forged_token_reaches_the_pocket_mind(
+    vocabulary: llama_cpp.Llama, forgery: str, role: str
+) -> None:
+    def special(said: str) -> list[int]:
+        talk = list(TALK)
+        place = next(i for i, message in enumerate(TALK) if message.role == role)
+        talk[place] = Message(TALK[place].role, said)
+        ids: list[int] = []
+        for part in ChatTemplate(POCKET).segments(talk, [DANCE]):
+            ids += vocabulary.tokenize(part.text.encode(), add_bos=False, special=part.trusted)
+        # The first nine of the vocabulary are its control tokens and its markers of calls.
+        return [token for token in ids if token < 9]
+
+    assert special(forgery) == special("HARMLESS")
