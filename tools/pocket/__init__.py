@@ -1,0 +1,1 @@
+"""Trains the pocket models from nothing."""

@@ -1,0 +1,1 @@
+"""Trains the pocket mouth: a small voice in Piper's format, learnt from espeak-ng."""
