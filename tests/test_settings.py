@@ -74,7 +74,7 @@ def read(
         flags,
         environ=environ or {},
         config_dir=folder,
-        working_dir=folder / "work",
+        working_dir=folder / "here",
         lenient=lenient,
     )
 
@@ -219,11 +219,11 @@ def test_the_topmost_layer_that_speaks_of_a_setting_decides(
 
 
 def test_dot_env_stands_in_only_where_there_is_no_brain_env(tmp_path: Path) -> None:
-    (tmp_path / "work").mkdir()
-    (tmp_path / "work" / ".env").write_text("LLM_CONTEXT=1024\nSOME_OTHER_PROGRAM=1\n")
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / ".env").write_text("LLM_CONTEXT=1024\nSOME_OTHER_PROGRAM=1\n")
     settings = read(tmp_path)
     assert settings.llm_context == 1024
-    assert settings.origins["LLM_CONTEXT"] == f"{tmp_path}/work/.env:1"
+    assert settings.origins["LLM_CONTEXT"] == f"{tmp_path}/here/.env:1"
     assert settings.problems == ()
     (tmp_path / "brain.env").write_text("")
     assert read(tmp_path).llm_context == 4096
