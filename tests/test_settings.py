@@ -220,13 +220,13 @@ def test_the_topmost_layer_that_speaks_of_a_setting_decides(
 
 def test_dot_env_stands_in_only_where_there_is_no_brain_env(tmp_path: Path) -> None:
     (tmp_path / "here").mkdir()
-    (tmp_path / "here" / ".env").write_text("LLM_CONTEXT=1024\nSOME_OTHER_PROGRAM=1\n")
+    (tmp_path / "here" / ".env").write_text("LLM_CONTEXT=2048\nSOME_OTHER_PROGRAM=1\n")
     settings = read(tmp_path)
-    assert settings.llm_context == 1024
+    assert settings.llm_context == 2048
     assert settings.origins["LLM_CONTEXT"] == f"{tmp_path}/here/.env:1"
     assert settings.problems == ()
     (tmp_path / "brain.env").write_text("")
-    assert read(tmp_path).llm_context == 4096
+    assert read(tmp_path).llm_context == 1024
 
 
 def test_the_folder_of_the_files_may_come_from_the_environment(tmp_path: Path) -> None:

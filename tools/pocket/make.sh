@@ -31,6 +31,6 @@ wait "$mind"
 
 # The repertoire and the replies as the check reads them, and what the training could have made of
 # the held-out sets.
-"$python" -m tools.pocket.export_evaluation
-"$python" -m tools.pocket.held_out_overlap
+.venv/bin/python -m tools.pocket.export_evaluation
+.venv/bin/python -m tools.pocket.held_out_overlap
 .venv/bin/brain models check --full
