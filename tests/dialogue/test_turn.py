@@ -40,6 +40,7 @@ class Conversation(RuleBasedStateMachine):
         self.open_turn: int | None = None
         self.turns_heard: list[int] = []
         self.heard_to = 0
+        self.longest = self.state.rules.max_utterance
         self.speech: list[int] = []  # ends of speech frames since the turn became certain
         self.calls = 0
         self.call_ids: list[str] = []
@@ -65,13 +66,14 @@ class Conversation(RuleBasedStateMachine):
                     assert self.active is None, "4: the reply ended before the turn commits"
                     assert self.heard_to <= effect.start < effect.end, "6: sound used twice"
                     assert effect.end <= self.state.now, "6: sound that never came"
-                    longest = self.state.rules.max_utterance + FRAME
+                    longest = self.longest + FRAME
                     assert effect.end - effect.start <= longest
                     for end in self.speech:
                         assert effect.start <= end - FRAME or end - effect.start > longest - FRAME
                         assert end <= effect.end, "6: speech lost"
                     self.speech = []
                     self.heard_to = effect.end
+                    self.longest = self.state.rules.max_utterance
                     self.turns_heard.append(effect.turn)
                 case effects.Send(SpeechStarted(turn)):
                     assert self.open_turn is None
@@ -81,6 +83,10 @@ class Conversation(RuleBasedStateMachine):
                     assert self.open_turn == turn
                     self.open_turn = None
         assert len(self.begun) == len(self.ended) + (self.active is not None)
+
+    @property
+    def speaking(self) -> bool:
+        return not isinstance(self.state.floor, Idle)
 
     # -- what may happen ---------------------------------------------------------------------
 
@@ -119,6 +125,8 @@ class Conversation(RuleBasedStateMachine):
     def change_rules(self, deaf: bool, push: bool, longest: int) -> None:
         if push != self.state.rules.push_to_talk:
             self.speech = []
+        # A shorter limit holds from the next frame on.
+        self.longest = max(self.longest if self.speaking else 0, samples(longest))
         self.take(
             events.ChangeRules(
                 Rules(deaf_in_reply=deaf, push_to_talk=push, max_utterance=samples(longest))
