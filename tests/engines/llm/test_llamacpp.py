@@ -453,7 +453,11 @@ def test_what_is_no_model_is_told_in_a_sentence(tmp_path: Path) -> None:
 def test_random_comings_and_goings_leave_every_answer_right() -> None:
     """Robots come, go on, are cut off at any token and come back: all answers stay those that a
     robot alone would hear, whatever was shared, aborted, cut and forgotten on the way."""
-    questions = ["Hello.", "Tell me a joke.", "How are you?", "What is your name?", "Dance."]
+    # Each has one right answer: between two jokes that are as good, a rounding error may decide.
+    questions = [
+        "What does a cow say?", "What does a dog say?", "What is two plus two?",
+        "What is three plus four?", "Count to three.",
+    ]  # fmt: skip
 
     async def main(mind: LlamaCppMind) -> None:
         alone = {q: text_of(await answer(mind, q, max_tokens=16)) for q in questions}
