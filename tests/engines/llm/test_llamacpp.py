@@ -35,6 +35,12 @@ from tests.engines.llm.pocket_mind import OPTIONS, answer, loaded, text_of
 
 LONG = "Tell me about the robots of the north, and of the south, and all the others. " * 12
 
+# Each has one right answer: between two jokes that are as good, a rounding error may decide.
+ONE_ANSWER = (
+    "What does a cow say?", "What does a dog say?", "What is two plus two?",
+    "What is three plus four?", "Count to three.",
+)  # fmt: skip
+
 TOOLS = (
     ToolSpec(
         "dance",
@@ -101,7 +107,7 @@ def test_robots_that_take_turns_keep_their_prefixes() -> None:
 
 
 def test_robots_at_once_hear_what_each_would_hear_alone() -> None:
-    questions = ["Hello.", "Tell me a joke.", "How are you?", "Look left.", "What is your name?"]
+    questions = [*ONE_ANSWER]
 
     async def main(mind: LlamaCppMind) -> None:
         alone = [text_of(await answer(mind, q, max_tokens=24)) for q in questions]
@@ -163,7 +169,7 @@ def test_an_aborted_batch_costs_the_others_nothing_but_time() -> None:
     """One robot goes away in the middle of a batch that also holds another one's token."""
 
     async def main(mind: LlamaCppMind) -> None:
-        alone = text_of(await answer(mind, "Tell me a joke.", max_tokens=24))
+        alone = text_of(await answer(mind, "Count to ten.", max_tokens=24))
         leaver = Ticket("leaver")
         context = mind._loaded.context
         decode = context.decode
@@ -175,7 +181,7 @@ def test_an_aborted_batch_costs_the_others_nothing_but_time() -> None:
 
         context.decode = decode_and_cancel  # type: ignore[method-assign]
         stays, leaves = await asyncio.gather(
-            answer(mind, "Tell me a joke.", "stayer", max_tokens=24),
+            answer(mind, "Count to ten.", "stayer", max_tokens=24),
             answer(mind, LONG, ticket=leaver),
             return_exceptions=True,
         )
@@ -453,20 +459,15 @@ def test_what_is_no_model_is_told_in_a_sentence(tmp_path: Path) -> None:
 def test_random_comings_and_goings_leave_every_answer_right() -> None:
     """Robots come, go on, are cut off at any token and come back: all answers stay those that a
     robot alone would hear, whatever was shared, aborted, cut and forgotten on the way."""
-    # Each has one right answer: between two jokes that are as good, a rounding error may decide.
-    questions = [
-        "What does a cow say?", "What does a dog say?", "What is two plus two?",
-        "What is three plus four?", "Count to three.",
-    ]  # fmt: skip
 
     async def main(mind: LlamaCppMind) -> None:
-        alone = {q: text_of(await answer(mind, q, max_tokens=16)) for q in questions}
+        alone = {q: text_of(await answer(mind, q, max_tokens=16)) for q in ONE_ANSWER}
         random = Random(7)
 
         async def robot(name: str) -> int:
             right = 0
             for _ in range(6):
-                question = random.choice(questions)
+                question = random.choice(ONE_ANSWER)
                 ticket = Ticket(name)
                 stream = mind.stream([Message("user", question)], ticket=ticket, max_tokens=16)
                 cut_at = random.choice([None, 0, 1, 3])
