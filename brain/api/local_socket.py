@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
@@ -134,8 +134,8 @@ async def _write(websocket: WebSocket, connection: Connection, house: House) -> 
         await _drop(websocket, 1011)
 
 
-async def _in_time(sending: object) -> None:
-    await asyncio.wait_for(sending, _STOPPED_READING_S)  # type: ignore[arg-type]
+async def _in_time(sending: Awaitable[None]) -> None:
+    await asyncio.wait_for(sending, _STOPPED_READING_S)
 
 
 async def _drop(websocket: WebSocket, code: int) -> None:

@@ -273,11 +273,12 @@ def sound(data: str | bytes) -> NDArray[np.int16]:
         raw = b64decode(data, validate=True) if isinstance(data, str) else data
     except (binascii.Error, ValueError):
         raise WireError("bad_audio", "audio: data must be base64 of 16-bit PCM") from None
-    if len(raw) % 2:
-        raise WireError("bad_audio", f"audio: 16-bit PCM has an even byte count, got {len(raw)}")
     if not raw:
         raise WireError("bad_audio", "audio: a chunk has at least 1 sample")
-    return from_bytes(raw)
+    try:
+        return from_bytes(raw)
+    except ValueError as error:
+        raise WireError("bad_audio", f"audio: {error}") from None
 
 
 def _unwieldy(message: Any) -> bool:

@@ -23,7 +23,7 @@ class Audio:
 def from_bytes(data: bytes) -> NDArray[np.int16]:
     """int16 [n] from little-endian PCM. Raises ValueError for an odd number of bytes."""
     if len(data) % 2:
-        raise ValueError(f"16-bit PCM has an even number of bytes, got {len(data)}")
+        raise ValueError(f"16-bit PCM has an even byte count, got {len(data)}")
     return np.frombuffer(data, dtype="<i2").astype(np.int16, copy=False)
 
 

@@ -339,6 +339,7 @@ class Session:
         except EngineError as error:
             event = events.TranscriptionFailed(turn, "stt_failed", str(error))
         except Exception:
+            # A fault of ours must cost one turn, not leave the robot without an answer.
             log.exception("transcription of turn %d broke", turn)
             event = events.TranscriptionFailed(turn, "internal", "hearing failed; see the log")
         finally:

@@ -54,7 +54,6 @@ class _Active:
     calls: list[ToolCall] = field(default_factory=list)
     seq: int = 0
     all_said: bool = False
-    apologising: bool = False
     first_token_at: float | None = None
     first_clause_at: float | None = None
     first_audio_at: float | None = None
@@ -116,7 +115,6 @@ class Speaking:
             playback=Playback(marks=marks),
             started_at=_now(),
             hearing=hearing,
-            apologising=kind == "apology",
         )
         self._send(outputs.ReplyStarted(brief.turn, brief.reply_id))
         self._run(self._active)
@@ -126,7 +124,6 @@ class Speaking:
         active = self._the_active()
         self._stop(active)
         active.ticket = Ticket(self._robot)
-        active.apologising = True
         active.brief = replace(active.brief, text=apology(code), mute=False)
         self._run(active)
 
