@@ -93,7 +93,8 @@ def test_rtx3090ti_is_the_seeds_table_with_the_shares_of_its_run_line(tmp_path: 
     assert {name: getattr(settings, name.lower()) for name in SEED_TABLE} == expected
 
 
-@pytest.mark.parametrize("profile", ["pocket", "orin-nx", "rtx3090", "rtx3090ti"])
+@pytest.mark.setting("BRAIN_PROFILE")
+@pytest.mark.parametrize("profile", ["pocket", "laptop", "orin-nx", "rtx3090", "rtx3090ti"])
 def test_profile_is_sound(tmp_path: Path, profile: str) -> None:
     settings = read(tmp_path, environ={"BRAIN_PROFILE": profile})
     assert settings.brain_profile == profile
@@ -113,7 +114,9 @@ def test_pocket_is_the_default_profile_and_asks_for_nothing_but_what_is_embedded
         "cpu",
         "piper",
     )
-    assert settings.cpu_threads <= 2
+    # What the embedded models need is no setting: another model in their place has the defaults.
+    changed = {row.name for row in rows(settings, changed_only=True)}
+    assert changed <= {"LLM_BACKEND", "STT_MODEL_SIZE", "TTS_BACKEND"}
 
 
 def test_every_line_of_a_profile_has_a_reason() -> None:
@@ -184,6 +187,8 @@ VALID = {
         if spec.name.endswith("KEEP_ALIVE")
         else st.sampled_from(["http://10.0.0.1:1", "https://host"])
         if spec.name.endswith("_URL")
+        else st.sampled_from(["all", "patrol_drift", "avoid_obstacle, scan_for_target"])
+        if spec.name == "PLAN_SKILLS"
         else st.text("aB1é/:.# '\"\\=", min_size=1).map(str.strip).filter(bool)
     ),
 }
@@ -226,7 +231,7 @@ def test_dot_env_stands_in_only_where_there_is_no_brain_env(tmp_path: Path) -> N
     assert settings.origins["LLM_CONTEXT"] == f"{tmp_path}/here/.env:1"
     assert settings.problems == ()
     (tmp_path / "brain.env").write_text("")
-    assert read(tmp_path).llm_context == 1024
+    assert read(tmp_path).llm_context == 4096
 
 
 def test_the_folder_of_the_files_may_come_from_the_environment(tmp_path: Path) -> None:
@@ -252,6 +257,20 @@ def test_an_empty_text_is_a_value_where_it_has_a_meaning(tmp_path: Path) -> None
     assert settings.origins["PIPER_VOICE"] == f"{tmp_path}/override.env:1"
 
 
+def test_a_typo_in_the_environment_is_told_and_what_is_not_ours_left_alone(tmp_path: Path) -> None:
+    environ = {"LLM_MODEL_PTH": "/x", "OPENAI_API_BASE": "y", "PATH": "/bin", "XDG_SESSION_ID": "3"}
+    settings = load(environ=environ, config_dir=tmp_path, working_dir=tmp_path, lenient=False)
+    (problem,) = settings.problems
+    assert problem.severity == "warning"
+    assert "LLM_MODEL_PTH (environment)" in str(problem)
+    assert "LLM_MODEL_PATH" in str(problem)
+
+
+def test_a_name_in_lower_case_is_nearly_right(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="did you mean LLM_MODEL_PATH"):
+        load([Assignment("llm_model_path", "x", "--set")], environ={}, config_dir=tmp_path)
+
+
 # -- what is wrong -------------------------------------------------------------------------------
 
 
@@ -264,7 +283,9 @@ def test_an_empty_text_is_a_value_where_it_has_a_meaning(tmp_path: Path) -> None
         ("PERFORMANCE_MODE", "maybe", "1 or 0 (also true/false, yes/no, on/off)"),
         ("PLAN_KEEP_ALIVE", "soon", "a time such as 0s"),
         ("OLLAMA_URL", "localhost", "an address such as http://"),
-        ("BRAIN_PROFILE", "jetson", "one of orin-nx, pocket, rtx3090, rtx3090ti"),
+        ("LLM_CONTEXT", "1", "a whole number from 256 to 1048576"),
+        ("PLAN_SKILLS", "somersault", "all, or skills such as patrol_drift"),
+        ("BRAIN_PROFILE", "jetson", "one of laptop, orin-nx, pocket, rtx3090, rtx3090ti"),
     ],
 )
 def test_a_bad_value_is_one_line_with_setting_value_origin_and_what_is_allowed(
@@ -292,6 +313,7 @@ def test_a_bad_value_falls_to_what_would_hold_without_it(tmp_path: Path) -> None
     assert len(settings.problems) == 2
 
 
+@pytest.mark.setting("BRAIN_PROFILE")
 def test_a_bad_profile_falls_to_the_one_beneath(tmp_path: Path) -> None:
     (tmp_path / "brain.env").write_text("BRAIN_PROFILE=rtx3090\n")
     (tmp_path / "override.env").write_text("BRAIN_PROFILE=rtx309O\n")

@@ -11,7 +11,7 @@ from pathlib import PurePath
 from typing import Any
 
 from brain.engines.ladder import EngineState, Kind
-from brain.settings import Settings
+from brain.settings import Settings, budget
 
 # The engines' own account of themselves is what is reported.
 
@@ -33,15 +33,16 @@ def health(
 ) -> Report:
     """The supervisor's `/health`: 200, or 503 while the selected language model can't be reached.
 
-    That a lower rung answers in its stead does not make it reached. `orpheus_vram_free_gb`: free
-    GPU memory in GB, None where it isn't known. `counters`: objects added as they stand
-    (`plan_admission`, `converse_sessions`), by those who count.
+    That a lower rung answers in its stead does not make it reached. `ollama`: its server is chosen
+    and there, if only to fetch the model. `orpheus_enabled`: it may speak, if it is there.
+    `orpheus_vram_free_gb`: free GPU memory in GB, None where it isn't known. `counters`: objects
+    added as they stand (`plan_admission`, `converse_sessions`), by those who count.
     """
     llm = _of(engines, "llm")
     stt = _of(engines, "stt")
     tts = _of(engines, "tts")
     reached = llm is not None and as_wanted(llm)
-    model = selected_model(settings)
+    model = selected_model(settings, llm)
     body: dict[str, Any] = {
         "status": "ok" if reached else "degraded",
         "model": model,
@@ -49,12 +50,12 @@ def health(
         "llm_backend": settings.llm_backend,
         "llm_engine_loaded": reached,
         "model_available": reached,
-        "ollama": reached and settings.llm_backend == "ollama",
+        "ollama": settings.llm_backend == "ollama" and (reached or _being_fetched(llm)),
         "auto_pull_ollama_model": settings.auto_pull_ollama_model,
         "profile": settings.brain_profile,
         "resource_profile": "performance" if settings.performance_mode else "conservative",
         "performance_mode": settings.performance_mode,
-        "orpheus_enabled": settings.performance_mode and _orpheus_possible(settings),
+        "orpheus_enabled": budget.reserved(settings).orpheus > 0 and not budget.excess(settings),
         "orpheus_vram_free_gb": orpheus_vram_free_gb,
         "gpu_budget": gpu_budget(settings),
         "ai": {
@@ -82,8 +83,9 @@ def ready(
     503 before, and at the end.
 
     A degraded brain is ready: it answers its robots. One without any ears isn't (`missing`): even
-    the embedded ones are ill. `degraded` and each engine's `reason` say what
-    isn't as it was asked for, `problems` what was wrong with the settings.
+    the embedded ones are ill. `degraded` and each engine's `reason` say what isn't as it was asked
+    for, its `progress` how far its loading is (a download, say), `problems` what was wrong with the
+    settings.
     """
     loading = [engine.kind for engine in engines if engine.loading]
     missing = [engine.kind for engine in engines if not engine.active and not engine.loading]
@@ -102,6 +104,7 @@ def ready(
                 "model": engine.model,
                 "wanted": engine.wanted,
                 "loading": engine.loading,
+                "progress": engine.progress,
                 "degraded": degraded(engine),
                 "reason": engine.reason,
             }
@@ -122,35 +125,38 @@ def degraded(engine: EngineState) -> bool:
     return bool(engine.reason) and not engine.loading
 
 
-def selected_model(settings: Settings) -> str:
-    """The language model that the settings ask for, as its backend names it."""
+def selected_model(settings: Settings, engine: EngineState | None = None) -> str:
+    """The language model that the settings ask for, as its backend names it.
+
+    Where they leave the choice to an OpenAI-compatible server, it is what `engine` found there.
+    """
     if settings.llm_backend == "vllm":
         return settings.vllm_model_name
     if settings.llm_backend == "llamacpp":
         return PurePath(settings.llm_model_path).name
-    return settings.model_name
+    if settings.llm_backend == "ollama":
+        return settings.model_name
+    found = engine.model if engine is not None and as_wanted(engine) else ""
+    return settings.openai_model or found
 
 
 def gpu_budget(settings: Settings) -> Mapping[str, Any]:
     """The shares of the GPU that vLLM and Orpheus would take, 0..1, as the settings have it.
 
-    Orpheus keeps its share while it may be switched on, as in the supervisor's example; engines
-    that reserve no share (llama.cpp takes what its layers need) count as 0.
+    Orpheus keeps its share while it may be switched on, as in the supervisor's example.
     """
-    qwen = settings.vllm_gpu_memory_utilization if settings.llm_backend == "vllm" else 0.0
-    orpheus = settings.orpheus_gpu_memory_utilization if _orpheus_possible(settings) else 0.0
+    shares = budget.configured(settings)
     return {
         "qwen_backend": settings.llm_backend,
-        "qwen_utilization": qwen,
-        "orpheus_utilization": orpheus,
-        # Rounded, or 0.35 and 0.45 would come to a hair's breadth beside 0.8.
-        "combined_utilization": round(qwen + orpheus, 6),
-        "cap": settings.gpu_utilization_cap,
+        "qwen_utilization": shares.qwen,
+        "orpheus_utilization": shares.orpheus,
+        "combined_utilization": shares.combined,
+        "cap": shares.cap,
     }
 
 
-def _orpheus_possible(settings: Settings) -> bool:
-    return settings.tts_backend in {"auto", "orpheus"}
+def _being_fetched(engine: EngineState | None) -> bool:
+    return engine is not None and bool(engine.progress)
 
 
 def _of(engines: Sequence[EngineState], kind: Kind) -> EngineState | None:

@@ -29,7 +29,10 @@ _COLOURS: Mapping[int, str] = {
 }
 _RESET = "\x1b[0m"
 # Libraries that tell of every request or file at INFO; heard only when something is wrong.
-_CHATTY = ("uvicorn.access", "httpx", "httpcore", "websockets", "faster_whisper", "asyncio")
+_CHATTY = (
+    "uvicorn.access", "httpx", "httpx2", "httpcore", "openai", "websockets", "faster_whisper",
+    "asyncio",
+)  # fmt: skip
 _FRAMES = 6
 _TOKEN = re.compile(r"([?&]token=)[^&\s\"']+", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from brain.settings.fields import Spec
 from brain.settings.load import SettingsError, load
-from brain.settings.model import SPECS, Problem, Settings
+from brain.settings.model import SPECS, Settings
+from brain.settings.problem import Problem
 
 __all__ = ["SPECS", "Problem", "Settings", "SettingsError", "Spec", "load"]

@@ -108,14 +108,15 @@ def _allowed(
     kind: str, choices: tuple[Any, ...], low: float | None, high: float | None, *, needs_text: bool
 ) -> str:
     if kind == "choice":
-        return "one of " + ", ".join(str(choice) for choice in choices)
+        named = ", ".join(str(choice) for choice in choices)
+        return f"one of {named}" if len(choices) > 1 else named
     if kind == "switch":
         return "1 or 0 (also true/false, yes/no, on/off)"
     if kind == "text":
         return "any text but an empty one" if needs_text else "any text"
     number = "a whole number" if kind == "int" else "a number"
     if low is not None and high is not None:
-        return f"{number} from {low:g} to {high:g}"
+        return f"{number} from {low:.10g} to {high:.10g}"
     if low is not None:
-        return f"{number}, {low:g} or more"
-    return f"{number}, {high:g} or less" if high is not None else number
+        return f"{number}, {low:.10g} or more"
+    return f"{number}, {high:.10g} or less" if high is not None else number

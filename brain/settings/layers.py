@@ -9,11 +9,12 @@ from pathlib import Path
 
 from dotenv.parser import parse_stream
 
-from brain.settings.fields import Spec
-from brain.settings.model import Problem
+from brain.settings.problem import Problem
 
 PROFILES = Path(__file__).resolve().parent.parent / "profiles"
 CONFIG_DIR = Path("/etc/brain")
+ENVIRONMENT = "environment"
+"""The origin of what the process environment sets."""
 
 
 @dataclass(frozen=True)
@@ -87,10 +88,10 @@ def parse(text: str, origin: str, *, strict: bool) -> Layer:
     return Layer(tuple(assignments), tuple(problems), strict)
 
 
-def environment_layer(environ: Mapping[str, str], specs: Mapping[str, Spec]) -> Layer:
-    """The settings in the process environment; whatever else is there is not ours."""
+def environment_layer(environ: Mapping[str, str]) -> Layer:
+    """The process environment; most of it is not ours."""
     return Layer(
-        tuple(Assignment(name, environ[name], "environment") for name in specs if name in environ)
+        tuple(Assignment(name, value, ENVIRONMENT) for name, value in sorted(environ.items()))
     )
 
 

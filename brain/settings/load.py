@@ -14,8 +14,10 @@ from pathlib import Path
 
 from pydantic import SecretStr, ValidationError
 
+from brain.settings.budget import excess, excess_of_vllm, reserved
 from brain.settings.layers import (
     CONFIG_DIR,
+    ENVIRONMENT,
     Assignment,
     Layer,
     environment_layer,
@@ -24,7 +26,8 @@ from brain.settings.layers import (
     profile_layer,
     profile_names,
 )
-from brain.settings.model import SPECS, Problem, Settings
+from brain.settings.model import SPECS, Settings
+from brain.settings.problem import Problem
 
 _PROFILE = "BRAIN_PROFILE"
 _SHOWN_CHARACTERS = 80
@@ -53,9 +56,9 @@ def load(
     /etc/brain. `lenient`: a bad value falls to what holds without it (the profile's value, else
     the default) and is kept in `Settings.problems`; by default this is so under systemd.
 
-    Raises `SettingsError` for a bad value, an unreadable file, or a line that isn't an assignment,
-    unless lenient. An unknown name is a problem of severity "warning" in both cases, save on the
-    command line, where it is an error.
+    Raises `SettingsError` for a bad value, more of the GPU than `GPU_UTILIZATION_CAP` allows, an
+    unreadable file, or a line that isn't an assignment, unless lenient. An unknown name is a
+    problem of severity "warning" in both cases, save on the command line, where it is an error.
     """
     environ = os.environ if environ is None else environ
     if config_dir is None:
@@ -69,12 +72,12 @@ def load(
     layers = [
         own or Layer(),
         file_layer(config_dir / "override.env", strict=True) or Layer(),
-        environment_layer(environ, SPECS),
+        environment_layer(environ),
         flags_layer(flags),
     ]
     profile, profile_problems = _choose_profile(layers)
     layers.insert(0, profile_layer(profile))
-    settings = resolve(layers, profile=profile, problems=profile_problems)
+    settings = _with_budget(resolve(layers, profile=profile, problems=profile_problems))
     errors = [problem for problem in settings.problems if problem.severity == "error"]
     if errors and not lenient:
         raise SettingsError(errors)
@@ -116,6 +119,22 @@ def resolve(layers: Sequence[Layer], *, profile: str, problems: Iterable[Problem
         instead = f"{show(value)} ({origins.get(spec.name, 'default')})"
         found.append(_refusal(assignment, spec.allowed, secret=spec.secret, instead=instead))
     return settings.with_account(origins, tuple(found))
+
+
+def _with_budget(settings: Settings) -> Settings:
+    """The settings, with a problem added if their vLLM engines would take too much of the GPU.
+
+    The values stay as they are: it is the engine that isn't started (`brain.settings.budget`).
+    """
+    over = excess(settings)
+    if not over:
+        return settings
+    name = "GPU_UTILIZATION_CAP"
+    left_out = ["vLLM"] * bool(excess_of_vllm(settings))
+    left_out += ["Orpheus"] * bool(reserved(settings).orpheus)
+    instead = f"a brain without {' and '.join(left_out)}"
+    problem = Problem("error", name, over, settings.origins[name], instead)
+    return settings.with_account(settings.origins, (*settings.problems, problem))
 
 
 def show(value: object) -> str:
@@ -170,7 +189,9 @@ def _refusal(
 
 
 def _unknown_name(assignment: Assignment, *, strict: bool) -> list[Problem]:
-    near = difflib.get_close_matches(assignment.name, SPECS, n=1, cutoff=0.6 if strict else 0.8)
+    # The less of a place is ours, the likelier is a similar name somebody else's.
+    cutoff = 0.6 if strict else 0.9 if assignment.origin == ENVIRONMENT else 0.8
+    near = difflib.get_close_matches(assignment.name.upper(), SPECS, n=1, cutoff=cutoff)
     if not near and not strict:
         return []
     line = f"{assignment.name} ({assignment.origin}) isn't a setting"

@@ -92,8 +92,30 @@ def test_health_of_ollama_and_of_performance_mode() -> None:
     assert body["resource_profile"] == "performance"
     assert body["orpheus_enabled"] is True
     assert not health(settings, []).body["ollama"]
+    gone = EngineState("llm", "ollama", "llamacpp", "pocket", reason="Nobody listens there.")
+    assert health(settings, [gone]).body["ollama"] is False
     hushed = Settings(performance_mode=True, tts_backend="espeak")
     assert health(hushed, []).body["orpheus_enabled"] is False
+    too_much = Settings(performance_mode=True, llm_backend="vllm", gpu_utilization_cap=0.5)
+    assert health(too_much, []).body["orpheus_enabled"] is False
+
+
+def test_a_pull_is_told_and_means_that_ollama_is_there() -> None:
+    settings = Settings(llm_backend="ollama")
+    pulling = EngineState("llm", "ollama", "llamacpp", "pocket", loading=True, progress="41 %")
+    report = health(settings, [pulling])
+    assert (report.status, report.body["ollama"]) == (503, True)
+    assert report.body["model_available"] is False
+    told = ready(settings, [VAD, EARS, pulling, ESPEAK], version="1").body
+    assert told["engines"]["llm"]["progress"] == "41 %"
+
+
+def test_the_model_of_an_openai_server_is_the_one_asked_for_or_the_one_found() -> None:
+    found = EngineState("llm", "openai", "openai", "first-of-its-list")
+    assert selected_model(Settings(llm_backend="openai"), found) == "first-of-its-list"
+    assert selected_model(Settings(llm_backend="openai", openai_model="m"), found) == "m"
+    gone = EngineState("llm", "openai", "llamacpp", "pocket", reason="Nobody listens there.")
+    assert health(Settings(llm_backend="openai"), [gone]).body["llm_model"] == ""
 
 
 def test_health_takes_others_counters_as_they_stand() -> None:
@@ -127,6 +149,7 @@ def test_ready_waits_for_what_is_loading_and_not_for_what_was_given_up_on() -> N
         "model": "pocket",
         "wanted": "vllm",
         "loading": False,
+        "progress": "",
         "degraded": True,
         "reason": "vLLM isn't installed: install the vllm extra.",
     }
@@ -151,4 +174,4 @@ def test_ready_tells_of_bad_settings() -> None:
     settings = resolve([profile_layer("pocket"), bad], profile="pocket")
     [problem] = ready(settings, [VLLM], version="1").body["problems"]
     assert problem.startswith("STT_DEVICE='gpu' (environment)")
-    assert problem.endswith("cpu (profile pocket) holds instead")
+    assert problem.endswith("cpu (default) holds instead")

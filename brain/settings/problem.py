@@ -1,0 +1,25 @@
+"""What can be wrong with settings, as it is told to people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong with the settings as they were given.
+
+    `severity` "error": a value was refused and another stands in for it; "warning": a name that
+    no setting has. `message` is one line that names the setting, the value and what is allowed;
+    `instead` what holds in its stead; `str()` gives both.
+    """
+
+    severity: Literal["error", "warning"]
+    setting: str
+    message: str
+    origin: str
+    instead: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.message}; {self.instead} holds instead" if self.instead else self.message

@@ -1,0 +1,33 @@
+"""What some settings take: the choices, and the texts of a form."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+LlmBackend = Literal["llamacpp", "vllm", "ollama", "openai"]
+TtsBackend = Literal["auto", "orpheus", "piper", "espeak", "off"]
+EchoMode = Literal["half_duplex", "guard", "none"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+Device = Literal["cpu", "cuda"]
+ComputeType = Literal[
+    "default", "auto", "int8", "int8_float32", "int8_float16", "int8_bfloat16",
+    "int16", "float16", "bfloat16", "float32",
+]  # fmt: skip
+VllmDtype = Literal["auto", "half", "float16", "bfloat16", "float", "float32"]
+
+KEEP_ALIVE: dict[str, Any] = {
+    "pattern": r"^-?\d+(\.\d+)?(ms|s|m|h)?$",
+    "pattern_means": "a time such as 0s, 30s, 5m or 1h (-1 keeps it for ever)",
+}
+_SKILL = (
+    "(patrol_drift|investigate_ball|avoid_obstacle|greet_on_button|scan_for_target"
+    "|approach_until_range|retreat_and_recover)"
+)
+SKILLS: dict[str, Any] = {
+    "pattern": rf"^(all|{_SKILL}( ?, ?{_SKILL})*)$",
+    "pattern_means": "all, or skills such as patrol_drift,avoid_obstacle",
+}
+URL: dict[str, Any] = {
+    "pattern": r"^https?://[^\s/]+",
+    "pattern_means": "an address such as http://localhost:11434",
+}
