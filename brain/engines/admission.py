@@ -13,13 +13,18 @@ from brain.engines.ports import Cancelled, CancelToken, EngineBusy, Priority, Ti
 class AdmissionLimits:
     """`inflight` at once; a reply waits `queue_s` at most, and at most `queue_length` do.
 
-    A plan waits only for a speculation to let go, at most `eviction_s`.
+    A plan waits only for a speculation to let go, at most `eviction_s`. A ticket that doesn't wait
+    is sent away at once when more than `shed_beyond` others are at the engine or queue for it
+    (None: when all places are taken); what was cancelled has `eviction_s` to let go and doesn't
+    count. With `sheds_all` that holds for those that would wait, too.
     """
 
     inflight: int = 1
     queue_s: float = 5.0
     queue_length: int = 64
     eviction_s: float = 1.0
+    shed_beyond: int | None = None
+    sheds_all: bool = False
 
 
 @dataclass(eq=False)
@@ -69,9 +74,12 @@ class Admission:
         """
         ticket.cancel.raise_if_cancelled()
         loop = asyncio.get_running_loop()
+        sheds = self._limits.sheds_all or not ticket.waits
+        if sheds and self._here > self._threshold:
+            raise EngineBusy("The engine is busy: try again in a moment.")
         if self.inflight < self._limits.inflight and not self.queued:
             return self._grant(ticket)
-        patience = self._patience(ticket.priority)
+        patience = self._patience(ticket.priority, sheds=sheds)
         if patience <= 0:
             raise EngineBusy("The engine is busy: try again in a moment.")
         waiter = _Waiter(ticket, loop.time(), loop.create_future())
@@ -104,15 +112,29 @@ class Admission:
         self._grants.discard(grant)
         self._serve()
 
-    def _patience(self, priority: Priority) -> float:
-        """How long a ticket of this priority may wait now, s; 0: not at all."""
-        if priority is Priority.REPLY:
+    @property
+    def _here(self) -> int:
+        """How many are at the engine or wait, without those that are letting go of it."""
+        return self.queued + sum(not grant.ticket.cancel.cancelled for grant in self._grants)
+
+    @property
+    def _threshold(self) -> int:
+        """How many may be here before a ticket that sheds is sent away."""
+        beyond = self._limits.shed_beyond
+        return self._limits.inflight - 1 if beyond is None else beyond
+
+    def _patience(self, priority: Priority, *, sheds: bool) -> float:
+        """How long a ticket may wait now, s; 0: not at all. `sheds`: it is within the threshold,
+        or it would have been sent away."""
+        if priority is Priority.SPECULATION:
+            return 0.0
+        if sheds and self._here < self._limits.inflight:
+            return self._limits.eviction_s
+        if priority is Priority.REPLY or sheds:
             return self._limits.queue_s if self.queued < self._limits.queue_length else 0.0
-        if priority is Priority.PLAN:
-            leaving = sum(g.ticket.priority is Priority.SPECULATION for g in self._grants)
-            free = self._limits.inflight - self.inflight
-            return self._limits.eviction_s if leaving + free > self.queued else 0.0
-        return 0.0
+        leaving = sum(g.ticket.priority is Priority.SPECULATION for g in self._grants)
+        free = self._limits.inflight - self.inflight
+        return self._limits.eviction_s if leaving + free > self.queued else 0.0
 
     def _grant(self, ticket: Ticket) -> Grant:
         grant = Grant(ticket, asyncio.get_running_loop().time())

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
 
 from brain.engines.lane import Closable
@@ -35,6 +35,23 @@ RETRIES_S = (0.0, 5.0, 15.0, 60.0, 300.0)
 
 _STRIKES = 3
 
+PROBE_S = 4.0
+"""Between two looks at what an engine needs outside this process."""
+_PROBE_PATIENCE_S = 2.5
+# A blip isn't an outage: the second look decides.
+_PROBE_AGAIN_S = 1.0
+
+
+@dataclass
+class Progress:
+    """How far the building of an engine is, in words for people; empty if there's nothing to
+    tell. Called with the words."""
+
+    text: str = ""
+
+    def __call__(self, text: str) -> None:
+        self.text = text
+
 
 @dataclass(frozen=True)
 class Rung(Generic[E]):
@@ -43,12 +60,16 @@ class Rung(Generic[E]):
     `build` makes it (and warms it), or raises `EngineError`; it is given what to call when the
     engine hangs. `check` makes a tiny real call of it, and raises `EngineError` if it is ill.
     `embedded` rungs need nothing but the package, so they are built first and always there.
+    `probe`, for an engine outside this process, asks whether it is there, without building it, and
+    raises `EngineUnavailable` if it isn't. `progress` is written by `build`.
     """
 
     name: str
     build: Callable[[GivenUp], Awaitable[E]]
     check: Callable[[E], Awaitable[None]]
     embedded: bool = False
+    probe: Callable[[], Awaitable[None]] | None = None
+    progress: Progress = field(default_factory=Progress, compare=False)
 
 
 @dataclass(frozen=True)
@@ -58,7 +79,8 @@ class EngineState:
     `wanted` is the engine that the settings ask for and `active` the one that serves, both as the
     settings name them; `active` is empty while nobody serves. `model` is the active one's.
     `loading`: the wanted one is on its way for the first time. `reason` says in a sentence why
-    another than the wanted one serves; empty if it doesn't.
+    another than the wanted one serves; empty if it doesn't. `progress`: how far the wanted one's
+    loading is, where there is something to tell.
     """
 
     kind: Kind
@@ -67,6 +89,7 @@ class EngineState:
     model: str = ""
     loading: bool = False
     reason: str = ""
+    progress: str = ""
 
 
 @dataclass(eq=False)
@@ -94,6 +117,7 @@ class Ladder(Generic[E]):
         self._attempt = 0
         self._climbing = asyncio.Lock()
         self._fell = asyncio.Event()
+        self._came_back = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -110,7 +134,13 @@ class Ladder(Generic[E]):
             model=info.model if info is not None else "",
             loading=not wanted.tried,
             reason="" if wanted.engine is not None else wanted.reason,
+            progress=wanted.rung.progress.text,
         )
+
+    @property
+    def remote(self) -> bool:
+        """Whether the wanted engine runs outside this process."""
+        return self._places[0].rung.probe is not None
 
     @property
     def engine(self) -> E:
@@ -137,13 +167,19 @@ class Ladder(Generic[E]):
                     return
 
     def watch(self) -> None:
-        """From now on climb again, after a while, whenever the wanted rung is down."""
+        """From now on climb again, after a while, whenever the wanted rung is down; one outside
+        this process is looked at now and then, whether or not anybody calls it."""
         self._spawn(self._keep_climbing())
+        probe = self._places[0].rung.probe
+        if probe is not None:
+            self._spawn(self._keep_probing(probe))
 
-    async def stream(self, begin: Callable[[E], AsyncIterator[T]]) -> AsyncGenerator[T, None]:
+    async def stream(
+        self, begin: Callable[[E], AsyncIterator[T]], *, sheds: bool = False
+    ) -> AsyncGenerator[T, None]:
         """What `begin` gives on the best rung; on the next one if it fails before its first item.
 
-        Raises what the best rung raised.
+        `sheds`: also if it is too busy. Raises what the best rung raised.
         """
         first: EngineError | None = None
         for place, engine in self._serving():
@@ -159,6 +195,10 @@ class Ladder(Generic[E]):
             except (EngineUnavailable, EngineFailed) as error:
                 self._note(place, engine, error)
                 if begun:
+                    raise
+                first = first or error
+            except EngineBusy as error:
+                if begun or not sheds:
                     raise
                 first = first or error
             except EngineTimeout as error:
@@ -205,6 +245,7 @@ class Ladder(Generic[E]):
             _log.info("%s: %s (%s) is ready.", self.kind, engine.info.name, engine.info.model)
         finally:
             place.tried = True
+            place.rung.progress("")
         if place.reason:
             _log.warning("%s: %s", self.kind, place.reason)
 
@@ -242,11 +283,30 @@ class Ladder(Generic[E]):
         while True:
             if self._places[0].engine is None:
                 last = len(self._retries_s) - 1
-                await asyncio.sleep(self._retries_s[min(self._attempt, last)])
+                with suppress(asyncio.TimeoutError):
+                    wait = self._retries_s[min(self._attempt, last)]
+                    await asyncio.wait_for(self._came_back.wait(), wait)
+                self._came_back.clear()
                 await self.climb()
             else:
                 await self._fell.wait()
             self._fell.clear()
+
+    async def _keep_probing(self, probe: Callable[[], Awaitable[None]]) -> None:
+        place, gone = self._places[0], False
+        while True:
+            await asyncio.sleep(PROBE_S)
+            engine = place.engine
+            reason = await _probed(probe)
+            if reason and engine is not None:
+                await asyncio.sleep(_PROBE_AGAIN_S)
+                reason = await _probed(probe)
+                if reason:
+                    self._lower(place, engine, reason)
+            elif gone and not reason and engine is None:
+                self._attempt = 0
+                self._came_back.set()
+            gone = bool(reason)
 
     def _spawn(self, work: Awaitable[None]) -> None:
         if self._closed:
@@ -274,6 +334,17 @@ class _Once:
         self._then = do
         if self._reason is not None:
             do(self._reason)
+
+
+async def _probed(probe: Callable[[], Awaitable[None]]) -> str:
+    """Why the engine isn't there; empty if it is."""
+    try:
+        await asyncio.wait_for(probe(), _PROBE_PATIENCE_S)
+    except EngineError as error:
+        return str(error)
+    except asyncio.TimeoutError:
+        return f"It didn't answer within {_PROBE_PATIENCE_S:g} s."
+    return ""
 
 
 async def _whole(work: Awaitable[None]) -> None:

@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from brain.audio.pcm import Audio
 from brain.engines.ladder import Ladder
 from brain.engines.ports import (
+    Emotion,
     EngineFailed,
     EngineInfo,
     EngineUnavailable,
     LanguageModel,
     Message,
+    Priority,
     Synthesizer,
     Text,
     Ticket,
@@ -118,14 +120,15 @@ class LadderSynthesizer:
             return ()
 
     def stream(
-        self, text: str, *, voice: str | None = None, emotion: str | None = None, ticket: Ticket
+        self, text: str, *, voice: str | None = None, emotion: Emotion | None = None, ticket: Ticket
     ) -> AsyncIterator[Audio]:
-        """As `Synthesizer.stream`."""
+        """As `Synthesizer.stream`. Another voice is better than none: a busy rung sheds."""
 
         def say(engine: Synthesizer) -> AsyncIterator[Audio]:
             return engine.stream(text, voice=voice, emotion=emotion, ticket=ticket)
 
-        return self.ladder.stream(say)
+        # A guess is not worth a reply in the voice of a lower rung.
+        return self.ladder.stream(say, sheds=ticket.priority is not Priority.SPECULATION)
 
     async def close(self) -> None:
         """As `Synthesizer.close`."""

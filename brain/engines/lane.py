@@ -159,6 +159,8 @@ class Lane(Generic[E]):
         """Cancel all calls, wait for them within the grace time, and close the engine."""
         self._gone = self._gone or "The engine is closed."
         for call in list(self._calls.values()):
+            # (It wasn't the caller who cancelled: another engine may answer in its stead.)
+            call.end(EngineUnavailable(self._gone))
             call.token.cancel()
         if self._calls:
             await asyncio.wait(set(self._calls), timeout=self._limits.grace_s * 2)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from brain.audio.pcm import Audio
 from brain.engines.lane import Lane
 from brain.engines.ports import (
+    Emotion,
     EngineFailed,
     EngineInfo,
     LanguageModel,
@@ -111,7 +112,7 @@ class LaneSynthesizer:
         return self.lane.engine.voices
 
     def stream(
-        self, text: str, *, voice: str | None = None, emotion: str | None = None, ticket: Ticket
+        self, text: str, *, voice: str | None = None, emotion: Emotion | None = None, ticket: Ticket
     ) -> AsyncIterator[Audio]:
         """As `Synthesizer.stream`."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -56,10 +56,15 @@ class EngineSet:
             await ladder.start()
         self._loading = asyncio.ensure_future(self._load())
 
-    async def wait_settled(self) -> None:
-        """Return when the engines of the settings are warm, or were given up on for now."""
-        if self._loading is not None:
-            await asyncio.shield(self._loading)
+    async def wait_settled(self, seconds: float | None = None) -> bool:
+        """Return when the engines of the settings are warm, or were given up on for now; after
+        `seconds` in any case (False if they aren't yet)."""
+        if self._loading is None:
+            return True
+        done, _ = await asyncio.wait({self._loading}, timeout=seconds)
+        for loading in done:
+            loading.result()
+        return bool(done)
 
     def states(self) -> tuple[EngineState, ...]:
         """How each kind stands: vad, stt, llm, tts (not tts for text only)."""
@@ -94,9 +99,17 @@ class EngineSet:
         return ladders if self._mouth is None else (*ladders, self._mouth)
 
     async def _load(self) -> None:
-        for ladder in self._ladders():
-            await ladder.climb()
-            ladder.watch()
+        # One that loads elsewhere takes nothing from the others here, and may take its time.
+        remote = [[ladder] for ladder in self._ladders() if ladder.remote]
+        local = [ladder for ladder in self._ladders() if not ladder.remote]
+        await asyncio.gather(*(_climb(ladders) for ladders in (local, *remote)))
         for state in self.states():
             if state.reason:
                 _log.warning("%s is degraded: %s", state.kind, state.reason)
+
+
+async def _climb(ladders: Sequence[Ladder[Any]]) -> None:
+    """One after the other, each looked after from then on."""
+    for ladder in ladders:
+        await ladder.climb()
+        ladder.watch()

@@ -94,10 +94,14 @@ class Priority(IntEnum):
 
 @dataclass(frozen=True)
 class Ticket:
-    """Who asks an engine, how urgently, and whether the answer is still wanted."""
+    """Who asks an engine, how urgently, and whether the answer is still wanted.
+
+    `waits` False: rather sent away at once (`EngineBusy`, or the next rung) than made to queue.
+    """
 
     robot: str
     priority: Priority = Priority.REPLY
+    waits: bool = True
     cancel: CancelToken = field(default_factory=CancelToken)
 
 
@@ -146,6 +150,14 @@ class Message:
     call_id: str = ""
     name: str = ""
     images: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True)
+class Emotion:
+    """A mood: one of the thirteen names of `brain.persona.moods.EMOTIONS`, `intensity` 0..1."""
+
+    name: str
+    intensity: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -259,7 +271,7 @@ class Synthesizer(Protocol):
         """Names that `stream` takes as `voice`; the first is the default."""
 
     def stream(
-        self, text: str, *, voice: str | None = None, emotion: str | None = None, ticket: Ticket
+        self, text: str, *, voice: str | None = None, emotion: Emotion | None = None, ticket: Ticket
     ) -> AsyncIterator[Audio]:
         """Say `text`, in blocks of at most about 100 ms. Unspeakable text gives no block at all.
 

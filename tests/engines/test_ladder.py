@@ -10,25 +10,29 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from brain.engines.admission import AdmissionLimits
 from brain.engines.ladder import GivenUp, Ladder, Rung
-from brain.engines.ladder_ports import LadderLanguageModel, LadderTranscriber
+from brain.engines.ladder_ports import LadderLanguageModel, LadderSynthesizer, LadderTranscriber
 from brain.engines.lane import Lane, LaneLimits
-from brain.engines.lane_ports import LaneLanguageModel, LaneTranscriber
+from brain.engines.lane_ports import LaneLanguageModel, LaneSynthesizer, LaneTranscriber
 from brain.engines.ports import (
     Cancelled,
     EngineBusy,
+    EngineError,
     EngineFailed,
     EngineInfo,
     EngineTimeout,
     EngineUnavailable,
     LanguageModel,
+    Priority,
+    Synthesizer,
     Text,
     Ticket,
     Transcriber,
     Transcript,
 )
 from brain.engines.worker import Worker
-from tests.scripted_engines import Hang, Pause, ScriptedMind, Step
+from tests.scripted_engines import Hang, Pause, ScriptedMind, ScriptedMouth, Step
 from tests.virtual_time import run_virtual
 
 Script = str | Sequence[Step] | Exception
@@ -220,6 +224,116 @@ def test_neither_busy_nor_cancelled_is_a_failure(error: Exception) -> None:
         assert await say(mind) == "big"
 
     run_virtual(main())
+
+
+async def mouths(
+    wanted: AdmissionLimits,
+    below: AdmissionLimits,
+    *,
+    delay: float = 1.0,
+    failure: Exception | None = None,
+) -> tuple[LadderSynthesizer, list[ScriptedMouth]]:
+    """A slow mouth above a fast one (a tenth of its time), which may fail."""
+    engines = [ScriptedMouth(delay=delay), ScriptedMouth(delay=delay / 10, failures=[failure])]
+
+    def rung(admission: AdmissionLimits, engine: ScriptedMouth) -> Rung[Synthesizer]:
+
+        async def build(given_up: GivenUp) -> Synthesizer:
+            port: Synthesizer = engine
+            return LaneSynthesizer(Lane(port, LaneLimits(admission), given_up=given_up))
+
+        return Rung("mouth", build, _well, embedded=True)
+
+    made = Ladder("tts", [rung(wanted, engines[0]), rung(below, engines[1])])
+    await made.start()
+    return LadderSynthesizer(made), engines
+
+
+async def _well(_: Synthesizer) -> None: ...
+
+
+async def heard(mouth: Synthesizer, ticket: Ticket) -> float | str:
+    """When the first sound came, or why none did, and when."""
+    clock = asyncio.get_running_loop().time
+    at: float | None = None
+    try:
+        async for _ in mouth.stream("Hello.", ticket=ticket):
+            at = round(clock(), 6) if at is None else at
+    except EngineError as error:
+        return f"{type(error).__name__} {clock():g}"
+    return at or "silence"
+
+
+ONE, MANY = AdmissionLimits(), AdmissionLimits(inflight=16)
+
+
+def test_a_busy_mouth_sheds_to_the_next() -> None:
+    async def main() -> list[float | str]:
+        mouth, engines = await mouths(ONE, MANY)
+        tickets = [Ticket(robot, waits=False) for robot in "abc"]
+        outcome = await asyncio.gather(*(heard(mouth, ticket) for ticket in tickets))
+        assert [len(engine.said) for engine in engines] == [1, 2]
+        assert mouth.ladder.state.reason == ""  # busy is not ill
+        return outcome
+
+    assert run_virtual(main()) == [1.0, 0.1, 0.1]
+
+
+def test_a_conversation_keeps_its_voice_and_queues() -> None:
+    async def main() -> list[float | str]:
+        mouth, engines = await mouths(ONE, MANY)
+        outcome = await asyncio.gather(*(heard(mouth, Ticket(robot)) for robot in "abc"))
+        assert [len(engine.said) for engine in engines] == [3, 0]
+        return outcome
+
+    assert run_virtual(main()) == [1.0, 2.0, 3.0]
+
+
+def test_but_not_for_longer_than_it_may_queue() -> None:
+    """Another voice is better than none."""
+
+    async def main() -> list[float | str]:
+        mouth, _ = await mouths(ONE, MANY, delay=7.0)
+        return await asyncio.gather(*(heard(mouth, Ticket(robot)) for robot in "ab"))
+
+    assert run_virtual(main()) == [7.0, 5.7]
+
+
+def test_an_engine_that_always_sheds_makes_no_conversation_wait() -> None:
+    async def main() -> list[float | str]:
+        mouth, _ = await mouths(
+            AdmissionLimits(inflight=8, shed_beyond=0, sheds_all=True), AdmissionLimits(inflight=16)
+        )
+        return await asyncio.gather(*(heard(mouth, Ticket(robot)) for robot in "abc"))
+
+    assert run_virtual(main()) == [1.0, 0.1, 0.1]
+
+
+def test_when_all_are_busy_it_is_said_at_once() -> None:
+    async def main() -> list[float | str]:
+        mouth, _ = await mouths(ONE, MANY)
+        tickets = [Ticket(f"r{i}", waits=False) for i in range(50)]
+        return await asyncio.gather(*(heard(mouth, ticket) for ticket in tickets))
+
+    assert run_virtual(main()) == [1.0] + 16 * [0.1] + 33 * ["EngineBusy 0"]
+
+
+def test_busy_is_what_is_told_even_if_the_next_one_fails() -> None:
+    async def main() -> list[float | str]:
+        mouth, _ = await mouths(ONE, MANY, failure=EngineFailed("ill"))
+        tickets = [Ticket(robot, waits=False) for robot in "ab"]
+        return await asyncio.gather(*(heard(mouth, ticket) for ticket in tickets))
+
+    assert run_virtual(main()) == [1.0, "EngineBusy 0.1"]
+
+
+def test_a_guess_is_not_spoken_in_the_voice_of_a_lower_rung() -> None:
+    async def main() -> list[float | str]:
+        mouth, _ = await mouths(ONE, MANY)
+        guess = Ticket("b", Priority.SPECULATION)
+        return await asyncio.gather(heard(mouth, Ticket("a")), heard(mouth, guess))
+
+    assert run_virtual(main()) == [1.0, "EngineBusy 0"]
 
 
 def test_a_cancelled_ticket_reaches_the_engine() -> None:

@@ -177,6 +177,90 @@ def test_of_two_speculations_the_later_one_goes() -> None:
     assert run_virtual(main()) == [("a", 1.0), ("b", "Cancelled 0.2"), ("c", 1.2)]
 
 
+NOW = "EngineBusy 0.0"
+
+
+@pytest.mark.parametrize(
+    ("limits", "outcome"),
+    [
+        # One may be at the engine; what needn't wait is sent away while it is.
+        ({}, [1.0, NOW, NOW, NOW]),
+        ({"shed_beyond": 0}, [1.0, NOW, NOW, NOW]),
+        # So many others may be here; they take turns.
+        ({"shed_beyond": 1}, [1.0, 2.0, NOW, NOW]),
+        ({"shed_beyond": 2}, [1.0, 2.0, 3.0, NOW]),
+        # An engine for two that is to be left alone as soon as it has one.
+        ({"inflight": 2, "shed_beyond": 0}, [1.0, NOW, NOW, NOW]),
+        ({"inflight": 2}, [1.0, 1.0, NOW, NOW]),
+        ({"inflight": 2, "shed_beyond": 2}, [1.0, 1.0, 2.0, NOW]),
+    ],
+)
+def test_what_does_not_wait_is_shed_at_once(limits: dict[str, Any], outcome: list[Any]) -> None:
+    async def main(waits: bool, **more: Any) -> list[Any]:
+        lane = ears(**limits, **more)
+        tickets = [Ticket(robot, Priority.PLAN, waits=waits) for robot in "abcd"]
+        return [when for _, when in await asyncio.gather(*(served(lane, t) for t in tickets))]
+
+    assert run_virtual(main(waits=False)) == outcome
+    assert run_virtual(main(waits=True, sheds_all=True)) == outcome
+
+
+def test_a_conversation_waits_behind_what_does_not() -> None:
+    async def main() -> list[Any]:
+        lane = ears(shed_beyond=0)
+        return await asyncio.gather(
+            served(lane, Ticket("a", waits=False)),
+            after(0.1, served(lane, Ticket("b"))),
+            after(0.2, served(lane, Ticket("c"))),
+            after(0.3, served(lane, Ticket("d", waits=False))),
+            # The queue is before it as well: it can't starve those that wait.
+            after(1.5, served(lane, Ticket("e", waits=False))),
+        )
+
+    assert run_virtual(main()) == [
+        ("a", 1.0), ("b", 2.0), ("c", 3.0), ("d", "EngineBusy 0.3"), ("e", "EngineBusy 1.5"),
+    ]  # fmt: skip
+
+
+def test_a_place_that_is_being_left_is_as_good_as_free() -> None:
+    """Who cancels and asks again at once isn't sent away because of itself."""
+
+    async def main() -> Any:
+        lane = ears(shed_beyond=0)
+        first = Ticket("a", waits=False)
+        ending = asyncio.ensure_future(served(lane, first))
+        await asyncio.sleep(0.25)
+        first.cancel.cancel()
+        return await asyncio.gather(ending, served(lane, Ticket("a", waits=False)))
+
+    assert run_virtual(main()) == [("a", "Cancelled 0.25"), ("a", 1.25)]
+
+
+def test_an_engine_that_does_not_let_go_is_not_waited_for() -> None:
+    async def main() -> float:
+        lane = mind([Hang(deaf=True)], LaneLimits(grace_s=5.0))
+        first = Ticket("a", waits=False)
+        hung = asyncio.ensure_future(spoken(lane, first))
+        await asyncio.sleep(2.0)
+        first.cancel.cancel()
+        with pytest.raises(EngineBusy):
+            await spoken(lane, Ticket("b", waits=False))
+        with pytest.raises(Cancelled):
+            await hung
+        return now()
+
+    assert run_virtual(main()) == 3.0
+
+
+def test_speculation_does_not_queue_within_the_threshold_either() -> None:
+    async def main() -> Any:
+        lane = ears(shed_beyond=3, sheds_all=True)
+        guess = Ticket("b", Priority.SPECULATION)
+        return await asyncio.gather(served(lane, Ticket("a")), served(lane, guess))
+
+    assert run_virtual(main()) == [("a", 1.0), ("b", NOW)]
+
+
 def test_cancel_in_the_queue_and_at_the_engine() -> None:
     async def main() -> Any:
         lane = ears()
@@ -307,7 +391,7 @@ def test_close_ends_what_is_under_way() -> None:
         caller = asyncio.ensure_future(spoken(lane, Ticket("a")))
         await asyncio.sleep(1.0)
         await lane.close()
-        with pytest.raises(Cancelled):
+        with pytest.raises(EngineUnavailable):  # the caller has not cancelled anything
             await caller
         assert (engine.active, engine.closed) == (0, 1)
         with pytest.raises(EngineUnavailable):
@@ -322,11 +406,19 @@ def test_random_traffic_never_loses_a_place() -> None:
     async def main(seed: int) -> None:
         random = np.random.default_rng(seed)
         inflight = int(random.integers(1, 4))
-        lane = ears(0.3, inflight=inflight, queue_s=0.7, eviction_s=0.4)
+        beyond = None if random.random() < 0.5 else int(random.integers(0, 4))
+        lane = ears(
+            0.3,
+            inflight=inflight,
+            queue_s=0.7,
+            eviction_s=0.4,
+            shed_beyond=beyond,
+            sheds_all=bool(random.random() < 0.3),
+        )
 
         async def one(robot: str, priority: Priority, start: float, leave: float | None) -> None:
             await asyncio.sleep(start)
-            ticket = Ticket(robot, priority)
+            ticket = Ticket(robot, priority, waits=bool(random.random() < 0.5))
             task = asyncio.ensure_future(served(lane, ticket))
             if leave is not None:
                 await asyncio.sleep(leave)
@@ -354,6 +446,35 @@ def test_random_traffic_never_loses_a_place() -> None:
         assert counters.completed <= counters.started <= counters.completed + counters.cancelled
         await served(lane, Ticket("last"))
         assert lane.lane.counters.completed == counters.completed + 1
+
+    for seed in range(40):
+        run_virtual(main(seed))
+
+
+def test_random_traffic_that_does_not_wait_never_waits() -> None:
+    """Beside conversations that queue: an answer, or the way on to the next rung, at once."""
+
+    async def main(seed: int) -> None:
+        random = np.random.default_rng(seed)
+        lane = ears(0.3, inflight=int(random.integers(1, 4)))
+        waited: list[float] = []
+
+        async def one(waits: bool, start: float) -> bool:
+            await asyncio.sleep(start)
+            _, when = await served(lane, Ticket(f"r{random.integers(4)}", waits=waits))
+            if not waits:
+                at = float(when.split()[1]) if isinstance(when, str) else when - 0.3
+                waited.append(at - start)
+            return not isinstance(when, str)
+
+        # 60 calls in 12 s, each of 0.3 s: those that wait 5 s are all served.
+        starts = np.sort(random.random(60)) * 12
+        waiting = [bool(random.random() < 0.5) for _ in starts]
+        outcomes = await asyncio.gather(
+            *(one(waits, float(start)) for waits, start in zip(waiting, starts, strict=True))
+        )
+        assert max(waited) < 1e-5
+        assert all(outcome for outcome, waits in zip(outcomes, waiting, strict=True) if waits)
 
     for seed in range(20):
         run_virtual(main(seed))

@@ -12,6 +12,7 @@ from typing import Any
 
 from llama_cpp.llama_grammar import json_schema_to_gbnf
 
+from brain.engines.llm.number_grammar import marked, unmarked
 from brain.engines.llm.tool_calls import (
     CALL_CLOSE,
     CALL_OPEN,
@@ -118,7 +119,8 @@ def _cached_conversion(schema: str) -> str:
 
 
 def _converted(schema: Mapping[str, Any]) -> str:
-    return str(json_schema_to_gbnf(json.dumps(_resolved(schema, schema, 0, _Purse(_MOST_NODES)))))
+    resolved = _bounded_numbers(_resolved(schema, schema, 0, _Purse(_MOST_NODES)))
+    return unmarked(str(json_schema_to_gbnf(json.dumps(resolved))))
 
 
 def _convertible(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -156,6 +158,18 @@ def _bounded_strings(node: Any) -> Any:
     if node.get("type") == "string" and not _SHAPED.intersection(node):
         bounded["maxLength"] = _LONGEST_STRING
     return bounded
+
+
+def _bounded_numbers(node: Any) -> Any:
+    """Numbers with two bounds, marked for `brain.engines.llm.number_grammar`."""
+    if isinstance(node, list):
+        return [_bounded_numbers(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    mark = marked(node)
+    if mark is not None:
+        return mark
+    return {key: _bounded_numbers(value) for key, value in node.items()}
 
 
 def _resolved(node: Any, root: Mapping[str, Any], depth: int, purse: _Purse) -> Any:

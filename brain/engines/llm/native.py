@@ -58,10 +58,15 @@ class NativeModel:
 
     def __init__(self, path: Path, *, gpu_layers: int = 0) -> None:
         if not path.is_file():
-            raise EngineUnavailable(
-                f"There is no model file {path}: put a GGUF file there or correct LLM_MODEL_PATH."
-            )
+            found = f"{path} is a folder" if path.is_dir() else f"There is no model file {path}"
+            raise EngineUnavailable(f"{found}: LLM_MODEL_PATH names one GGUF file.")
         _backend()
+        if gpu_layers and not api.llama_supports_gpu_offload():
+            _log.warning(
+                "LLM_GPU_LAYERS=%d, but this llama.cpp has no GPU support: %s runs on the CPU.",
+                gpu_layers,
+                path.name,
+            )
         params = api.llama_model_default_params()
         params.n_gpu_layers = gpu_layers
         self.handle = api.llama_model_load_from_file(str(path).encode(), params)

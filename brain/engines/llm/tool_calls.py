@@ -64,6 +64,13 @@ class ReplyParser:
         out, self._out = self._out, []
         return out
 
+    def take(self, name: str, arguments: Any) -> list[Text | ToolCall]:
+        """A call that came whole, beside the text, from a server that parses its model's calls:
+        checked and counted as those in the text are. `arguments`: a JSON value, or its text."""
+        self._call({"name": name, "arguments": arguments})
+        out, self._out = self._out, []
+        return out
+
     def finish(self) -> list[Text | ToolCall]:
         """What is left when the model has ended. Not to be fed again."""
         rest, self._buffer = self._buffer, ""

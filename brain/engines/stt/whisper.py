@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,8 @@ class WhisperOptions:
     `pads`: a sound is padded to 30 s, which is what Whisper was trained on and most of its cost; a
     model that was trained on short windows too is six times as fast without. `least_logprob`: a
     text less sure than this (natural log a token) is not believed; a small repertoire is heard
-    with much more certainty than the world's words.
+    with much more certainty than the world's words. `hub_token` is shown to the hub, for a model
+    whose repository is gated (empty: none).
     """
 
     model: str
@@ -49,6 +50,7 @@ class WhisperOptions:
     name: str = ""
     pads: bool = True
     least_logprob: float = -math.inf
+    hub_token: str = field(default="", repr=False)
 
 
 class WhisperTranscriber:
@@ -161,7 +163,7 @@ class WhisperTranscriber:
 
 def _open(options: WhisperOptions) -> Any:
     try:
-        from faster_whisper import WhisperModel
+        from faster_whisper import WhisperModel, available_models
     except ImportError as error:
         raise EngineUnavailable(
             "The package faster-whisper isn't installed: install the brain with its extra stt."
@@ -175,17 +177,29 @@ def _open(options: WhisperOptions) -> Any:
         def encode(self, features: NDArray[np.float32]) -> Any:
             return super().encode(features[..., : self.frames])
 
+    if options.device == "cuda" and not _cuda_devices():
+        raise EngineUnavailable(
+            "STT_DEVICE=cuda, but the ears find no CUDA device here: set STT_DEVICE=cpu, or see "
+            "to the driver and to a CTranslate2 that was built with CUDA."
+        )
     folder = Path(options.model)
     common = {
         "device": options.device,
         "compute_type": options.compute_type,
         "cpu_threads": options.threads,
+        "use_auth_token": options.hub_token or None,
     }
     is_path = folder.is_absolute() or folder.is_dir() or options.model.startswith(".")
     if is_path and not (folder / "model.bin").is_file():
         raise EngineUnavailable(
             f"There is no Whisper model in {folder}: STT_MODEL_SIZE is a folder with a model.bin "
             "in CTranslate2 form, or the name of a model."
+        )
+    known = available_models()
+    if not is_path and "/" not in options.model and options.model not in known:
+        raise EngineUnavailable(
+            f"There is no Whisper model {options.model!r}: STT_MODEL_SIZE is a folder, a "
+            f"repository of the hub, or one of {', '.join(known)}."
         )
     try:
         # What is here is taken as it is: a robot must start with no internet.
@@ -201,3 +215,11 @@ def _open(options: WhisperOptions) -> Any:
             f"({type(error).__name__}): connect to the internet once, or set STT_MODEL_SIZE to a "
             "folder."
         ) from error
+
+
+def _cuda_devices() -> int:
+    """How many there are that this build of CTranslate2 can use."""
+    import ctranslate2
+
+    count: int = ctranslate2.get_cuda_device_count()
+    return count

@@ -7,11 +7,12 @@ The library is one for the process and not thread-safe; all engines here share i
 from __future__ import annotations
 
 import ctypes
+import math
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -20,12 +21,14 @@ from brain.audio.pcm import Audio
 from brain.engines.ports import (
     Cancelled,
     CancelToken,
+    Emotion,
     EngineFailed,
     EngineInfo,
     EngineUnavailable,
     Ticket,
 )
-from brain.engines.tts.speakable import readable
+from brain.engines.tts.prosody import Prosody, prosody
+from brain.engines.tts.speakable import pieces, readable
 from brain.engines.worker import Worker
 
 # From espeak-ng's speak_lib.h.
@@ -33,9 +36,16 @@ _SYNCHRONOUS = 2
 _DONT_EXIT = 0x8000
 _CHARS_UTF8 = 1
 _POSITION_CHARACTER = 1
-_RATE = 1
+_RATE, _PITCH, _RANGE = 1, 3, 4
+_MIDDLE, _MOST = 50, 100
+_SLOWEST, _FASTEST = 80, 450
 _OK = 0
 _BLOCK_MS = 60
+
+# Measured on its English voice: steps of pitch in an octave, and how far a livelier melody
+# (twice the range) raises the middle of it.
+_STEPS_PER_OCTAVE = 68
+_RISE = 0.11
 
 _FALLBACK_VOICE = "en-us"
 _LOCK = threading.Lock()
@@ -63,7 +73,7 @@ class EspeakOptions:
 
 
 class EspeakSynthesizer:
-    """A `Synthesizer`. Made by `load`. Emotions are not spoken."""
+    """A `Synthesizer`. Made by `load`. An emotion changes rate, pitch and melody."""
 
     def __init__(self, options: EspeakOptions, worker: Worker, voices: tuple[str, ...]) -> None:
         self._options = options
@@ -93,10 +103,9 @@ class EspeakSynthesizer:
         return self._voices
 
     async def stream(
-        self, text: str, *, voice: str | None = None, emotion: str | None = None, ticket: Ticket
+        self, text: str, *, voice: str | None = None, emotion: Emotion | None = None, ticket: Ticket
     ) -> AsyncIterator[Audio]:
         """As `Synthesizer.stream`."""
-        del emotion
         if self._closed:
             raise EngineUnavailable("espeak is closed.")
         ticket.cancel.raise_if_cancelled()
@@ -105,14 +114,15 @@ class EspeakSynthesizer:
         if not words:
             return
 
-        def speak(give: Callable[[Audio], bool]) -> None:
-            _speak(words, str(chosen), self._options.rate_wpm, ticket.cancel, give)
-
-        async with aclosing(self._worker.gather(speak)) as blocks:
-            async for block in blocks:
-                # It is far ahead of any listener: what waits here was made before the cancel.
-                ticket.cancel.raise_if_cancelled()
-                yield block
+        manner = _manner(str(chosen), self._options.rate_wpm, prosody(emotion))
+        # A piece at a time: callers with long texts take turns with the others.
+        for piece in pieces(words):
+            speak = partial(speak_blocks, piece, manner, ticket.cancel)
+            async with aclosing(self._worker.gather(speak)) as blocks:
+                async for block in blocks:
+                    # It is far ahead of any listener: what waits here was made before the cancel.
+                    ticket.cancel.raise_if_cancelled()
+                    yield block
 
     async def close(self) -> None:
         """As `Synthesizer.close`. The library itself (2 MB) stays: it can't be loaded twice."""
@@ -167,10 +177,38 @@ def _known_voices() -> frozenset[str]:
         return frozenset(voices | {_FALLBACK_VOICE})
 
 
-def _speak(
-    text: str, voice: str, rate_wpm: int, cancel: CancelToken, give: Callable[[Audio], bool]
+@dataclass(frozen=True)
+class Manner:
+    """How to speak, in espeak-ng's own units: words a minute, and 0..100 with 50 in the middle."""
+
+    voice: str
+    rate_wpm: int
+    pitch: int = _MIDDLE
+    range: int = _MIDDLE
+
+
+def _manner(voice: str, rate_wpm: int, prosody: Prosody) -> Manner:
+    rise = 1 + _RISE * (prosody.variation - 1)
+    pitch = _MIDDLE + _STEPS_PER_OCTAVE * math.log2(prosody.pitch / rise)
+    return Manner(
+        voice,
+        _within(_SLOWEST, rate_wpm * prosody.rate, _FASTEST),
+        _within(0, pitch, _MOST),
+        _within(0, _MIDDLE * prosody.variation, _MOST),
+    )
+
+
+def _within(least: int, value: float, most: int) -> int:
+    return min(max(round(value), least), most)
+
+
+def speak_blocks(
+    text: str, manner: Manner, cancel: CancelToken, give: Callable[[Audio], bool]
 ) -> None:
-    """Say `text` block by block, on the engine's thread. Raises `Cancelled`, `EngineFailed`."""
+    """Say `text` block by block, on the calling thread, until `give` says no.
+
+    Raises `Cancelled`, `EngineFailed`, `EngineUnavailable`.
+    """
     problem: list[BaseException] = []
     with _LOCK:
         cancel.raise_if_cancelled()
@@ -191,9 +229,12 @@ def _speak(
 
         callback = _Callback(take)
         library.espeak_SetSynthCallback(callback)
-        if library.espeak_SetVoiceByName(voice.encode()) != _OK:
+        if library.espeak_SetVoiceByName(manner.voice.encode()) != _OK:
             library.espeak_SetVoiceByName(_FALLBACK_VOICE.encode())
-        library.espeak_SetParameter(_RATE, rate_wpm, 0)
+        # All of them each time: the library keeps what the last caller set.
+        library.espeak_SetParameter(_RATE, manner.rate_wpm, 0)
+        library.espeak_SetParameter(_PITCH, manner.pitch, 0)
+        library.espeak_SetParameter(_RANGE, manner.range, 0)
         data = text.encode("utf-8")
         # Without the flag for SSML: what looks like mark-up is read out.
         code = library.espeak_Synth(

@@ -6,7 +6,6 @@ import json
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,11 +17,13 @@ from piper.config import PiperConfig, SynthesisConfig
 from brain.audio.pcm import Audio, to_int16
 from brain.engines.ports import (
     CancelToken,
+    Emotion,
     EngineFailed,
     EngineInfo,
     EngineUnavailable,
     Ticket,
 )
+from brain.engines.tts.prosody import prosody
 from brain.engines.tts.speakable import pieces, readable
 from brain.engines.worker import Worker
 
@@ -30,23 +31,6 @@ _BLOCKS_PER_SECOND = 10
 _FADE_IN_S, _FADE_OUT_S = 0.003, 0.008
 _MOST_PHONEMES = 240
 """Phonemes in one call of the network, about 16 s: bounds memory and the time to a cancel."""
-
-_PACE: Mapping[str, float] = MappingProxyType(
-    {
-        "excited": 0.92,
-        "happy": 0.96,
-        "angry": 0.96,
-        "scared": 0.94,
-        "surprised": 0.96,
-        "silly": 0.96,
-        "thinking": 1.08,
-        "confused": 1.06,
-        "love": 1.06,
-        "sad": 1.12,
-        "sleepy": 1.18,
-    }
-)
-"""How much longer (> 1) or shorter a sound lasts in an emotion; others are spoken as they are."""
 
 
 class _Interruptible:
@@ -78,7 +62,7 @@ class PiperSynthesizer:
     """A Piper voice on a thread of its own.
 
     The loudness is the network's own: piper's normalising of every sentence to full scale would
-    make "Hm." as loud as a shout. `emotion` changes the pace by a few percent, nothing else.
+    make "Hm." as loud as a shout. `emotion` changes the pace; the network has no say in the pitch.
     """
 
     def __init__(self, voice: Path, *, threads: int = 1, name: str | None = None) -> None:
@@ -115,7 +99,7 @@ class PiperSynthesizer:
         return tuple(self._speakers) or (self._info.model,)
 
     async def stream(
-        self, text: str, *, voice: str | None = None, emotion: str | None = None, ticket: Ticket
+        self, text: str, *, voice: str | None = None, emotion: Emotion | None = None, ticket: Ticket
     ) -> AsyncIterator[Audio]:
         """As `Synthesizer.stream`: a sentence is made at once, and given out in 100 ms blocks."""
         ticket.cancel.raise_if_cancelled()
@@ -123,7 +107,7 @@ class PiperSynthesizer:
         ticket.cancel.on_cancel(token.cancel)
         config = SynthesisConfig(
             speaker_id=self._speakers.get(voice or ""),
-            length_scale=self._voice.config.length_scale * _PACE.get(emotion or "", 1.0),
+            length_scale=self._voice.config.length_scale / prosody(emotion).rate,
         )
         try:
             async with aclosing(
@@ -201,7 +185,10 @@ def _config(voice: Path) -> PiperConfig:
     beside = voice.with_name(voice.name + ".json")
     for file in (voice, beside):
         if not file.is_file():
-            raise EngineUnavailable(f"{file} is missing; set PIPER_VOICE to a voice that is there")
+            raise EngineUnavailable(
+                f"There is no file {file}: PIPER_VOICE is the path of a voice's .onnx file, with "
+                "its .onnx.json beside it."
+            )
     try:
         return PiperConfig.from_dict(json.loads(beside.read_text(encoding="utf-8")))
     except (ValueError, KeyError, TypeError, AttributeError) as error:

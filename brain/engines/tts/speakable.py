@@ -8,6 +8,9 @@ from collections.abc import Iterator
 
 _LONGEST = 400
 """Characters a piece. Bounds the work between two looks at the cancel token."""
+_CLAUSE, _EARLY = 160, 20
+"""A text longer than a clause of a conversation begins with a shorter piece, of at least so many
+characters, so that its sound begins early, too."""
 
 _MARKS = re.compile(
     r"^[ \t]*(?:#+|[-*+\u2022])[ \t]+|(?<!\s)[*`~]+|[*`~]+(?!\s)|(?<!\w)_+(?=\w)|(?<=\w)_+(?!\w)",
@@ -39,25 +42,36 @@ def readable(text: str) -> str:
         for index, line in enumerate(lines)
     )
     flat = " ".join(joined.split())
-    return flat if any(unicodedata.category(c)[0] in "LN" for c in flat) else ""
+    return flat if _sounds(flat) else ""
 
 
 def pieces(text: str, longest: int = _LONGEST) -> Iterator[str]:
     """Cut `text` into parts of at most `longest` characters, at punctuation or spaces if it can.
 
-    Parts without a letter or a digit are left out. Raises ValueError if `longest` isn't positive.
+    A long text begins with a short part, if there is punctuation for it. Parts without a letter or
+    a digit are left out. Raises ValueError if `longest` isn't positive.
     """
     if longest < 1:
         raise ValueError(f"longest must be positive, got {longest}")
     rest = text.strip()
+    cut = _early(rest, longest) if len(rest) > _CLAUSE else 0
     while rest:
-        if len(rest) <= longest:
-            head, rest = rest, ""
-        else:
-            cut = _cut(rest[:longest])
-            head, rest = rest[:cut].strip(), rest[cut:].strip()
-        if any(unicodedata.category(c)[0] in "LN" for c in head):
+        if not cut:
+            cut = len(rest) if len(rest) <= longest else _cut(rest[:longest])
+        head, rest, cut = rest[:cut].strip(), rest[cut:].strip(), 0
+        if _sounds(head):
             yield head
+
+
+def _sounds(text: str) -> bool:
+    """Whether there is a letter or a digit in it."""
+    return any(unicodedata.category(c)[0] in "LN" for c in text)
+
+
+def _early(text: str, longest: int) -> int:
+    """Where the short part that begins a long text ends; 0 if there is no place for that."""
+    end = _BREAK.search(text, _EARLY)
+    return end.end() if end is not None and end.end() <= min(_CLAUSE, longest) else 0
 
 
 def _cut(window: str) -> int:

@@ -450,6 +450,8 @@ def test_what_is_no_model_is_told_in_a_sentence(tmp_path: Path) -> None:
 
     with pytest.raises(EngineUnavailable, match=r"no model file .*missing\.gguf"):
         asyncio.run(load(tmp_path / "missing.gguf"))
+    with pytest.raises(EngineUnavailable, match="is a folder"):
+        asyncio.run(load(tmp_path))
     rubbish = tmp_path / "rubbish.gguf"
     rubbish.write_bytes(b"GGUF but not really" * 100)
     with pytest.raises(EngineUnavailable, match="can't load"):

@@ -24,11 +24,17 @@ FILES = {path.name: path.read_bytes() for path in (POCKET / "ears").iterdir()}
 LOAD = """
 import asyncio
 from brain.engines.ports import EngineUnavailable
-from brain.engines.stt.whisper import WhisperOptions, WhisperTranscriber
+from brain.engines.recipes import whisper_options
+from brain.engines.stt.whisper import WhisperTranscriber
+from brain.settings import load
+from brain.settings.report import as_table
 
 async def main():
+    settings = load(lenient=False)
+    options = whisper_options(settings, "base.en")
+    print(as_table(settings), options)
     try:
-        ears = await WhisperTranscriber.load(WhisperOptions(model="base.en", device="cpu"))
+        ears = await WhisperTranscriber.load(options)
     except EngineUnavailable as error:
         print(error)
         return
@@ -47,6 +53,7 @@ class Hub(BaseHTTPRequestHandler):
     """The little of the hub's HTTP API that a download needs."""
 
     asked: list[str]
+    shown: set[str | None]
 
     def do_HEAD(self) -> None:
         self._answer(body=False)
@@ -56,6 +63,7 @@ class Hub(BaseHTTPRequestHandler):
 
     def _answer(self, *, body: bool) -> None:
         self.asked.append(self.path)
+        self.shown.add(self.headers.get("Authorization"))
         path = self.path.split("?")[0]
         name = path.rsplit("/", 1)[-1]
         if path.startswith(f"/api/models/{REPOSITORY}/tree/"):
@@ -89,6 +97,7 @@ class Hub(BaseHTTPRequestHandler):
 @pytest.fixture
 def hub() -> Iterator[ThreadingHTTPServer]:
     Hub.asked = []
+    Hub.shown = set()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server
@@ -103,12 +112,15 @@ def load(home: Path, port: int) -> str:
         "HF_ENDPOINT": f"http://127.0.0.1:{port}",
         "HF_HUB_DISABLE_XET": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
+        "BRAIN_CONFIG_DIR": str(home),
     }
-    environment.pop("HF_HUB_OFFLINE", None)
+    for name in ("HF_HUB_OFFLINE", "HF_TOKEN"):
+        environment.pop(name, None)
     done = subprocess.run(
         [sys.executable, "-c", LOAD], env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+    assert "hunter2" not in done.stdout + done.stderr
     return done.stdout.strip().splitlines()[-1]
 
 
@@ -118,9 +130,19 @@ def test_a_name_is_fetched_once_and_then_needs_no_hub(
     port = hub.server_address[1]
     assert load(tmp_path, port) == "loaded base.en"
     assert any("model.bin" in path for path in Hub.asked)
+    assert Hub.shown == {None}
     Hub.asked.clear()
     assert load(tmp_path, port) == "loaded base.en"
     assert not Hub.asked, "a robot boots with no internet"
+
+
+@pytest.mark.setting("HF_TOKEN")
+def test_the_token_is_shown_to_the_hub_and_to_nobody_else(
+    hub: ThreadingHTTPServer, tmp_path: Path
+) -> None:
+    (tmp_path / "brain.env").write_text("HF_TOKEN=hf_hunter2\n")
+    assert load(tmp_path, hub.server_address[1]) == "loaded base.en"
+    assert Hub.shown == {"Bearer hf_hunter2"}
 
 
 def test_a_name_that_cannot_be_fetched_says_what_to_do(tmp_path: Path) -> None:

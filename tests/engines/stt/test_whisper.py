@@ -159,6 +159,11 @@ def test_a_name_that_cannot_be_fetched_is_told(monkeypatch: pytest.MonkeyPatch) 
         asyncio.run(load())
 
 
+def test_a_name_that_no_model_has_is_told_with_those_that_there_are() -> None:
+    with pytest.raises(EngineUnavailable, match=r"'bse\.en'.*base\.en"):
+        asyncio.run(WhisperTranscriber.load(WhisperOptions("bse.en")))
+
+
 def test_padding_to_a_whole_window_hears_the_same() -> None:
     """How any other Whisper model is run."""
 

@@ -19,7 +19,14 @@ from numpy.typing import NDArray
 from piper import PiperVoice
 
 from brain.audio.pcm import Audio
-from brain.engines.ports import Cancelled, CancelToken, EngineUnavailable, Synthesizer, Ticket
+from brain.engines.ports import (
+    Cancelled,
+    CancelToken,
+    Emotion,
+    EngineUnavailable,
+    Synthesizer,
+    Ticket,
+)
 from brain.engines.tts.piper import PiperSynthesizer, faded, shorter
 from brain.engines.tts.speakable import pieces, readable
 
@@ -161,12 +168,15 @@ def test_no_text_raises(mouth: Mouth, text: str) -> None:
 
 def test_unknown_voice_and_emotion_are_the_default(mouth: Mouth) -> None:
     plain = joined(mouth.say("Yes."))
-    assert np.array_equal(joined(mouth.say("Yes.", voice="nobody", emotion="purple")), plain)
+    assert np.array_equal(
+        joined(mouth.say("Yes.", voice="nobody", emotion=Emotion("purple"))), plain
+    )
 
 
 def test_emotion_changes_the_pace(mouth: Mouth) -> None:
     plain, slow, fast = (
-        len(joined(mouth.say(SENTENCE, emotion=e))) for e in ("neutral", "sleepy", "excited")
+        len(joined(mouth.say(SENTENCE, emotion=Emotion(e))))
+        for e in ("neutral", "sleepy", "excited")
     )
     assert fast < plain < slow
 

@@ -1,0 +1,119 @@
+"""What goes wrong with an OpenAI-compatible server, as the errors of the ports.
+
+Statuses as in OpenAI's API reference and the servers that follow it. The server's own words are
+passed on, short and on one line, but nothing in them that was said in the conversation (the errors
+of ports are logged); and never those about the key, which may hold the key.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import openai
+
+from brain.engines.ports import (
+    EngineBusy,
+    EngineError,
+    EngineFailed,
+    EngineTimeout,
+    EngineUnavailable,
+)
+
+_MAX_WORDS = 300
+_LEAST_QUOTE = 4
+_BUSY = frozenset({429, 503})
+NOBODY_THERE = frozenset({502, 503, 504})
+"""Statuses of a proxy in front of a server that is down; 503 also of one that loads its model, or
+has too much to do: to a question that takes no work that is the same as not being there."""
+
+
+def engine_error(
+    error: Exception,
+    url: str,
+    *,
+    model: str = "",
+    begun: bool = False,
+    private: Sequence[str] = (),
+) -> EngineError:
+    """The port's error for what the client raised.
+
+    `begun`: a part of the reply had come. `private`: what has no place in an error.
+    """
+    place = shown(url)
+    told = words(error) if isinstance(error, openai.APIError) else str(error)
+    told = _short(_without(private, told))
+    if isinstance(error, openai.APIStatusError):
+        return _refusal(error.status_code, place, model, told)
+    if isinstance(error, openai.APIConnectionError):
+        if begun:
+            return EngineFailed(f"The server at {place} broke off in the middle of its reply.")
+        slow = isinstance(error, openai.APITimeoutError)
+        why = "it doesn't answer" if slow else str(error.__cause__ or error) or "no connection"
+        return EngineUnavailable(
+            f"OPENAI_URL={place} can't be reached ({_short(why)}): is the server running there?"
+        )
+    if isinstance(error, openai.APIError):  # in the midst of the stream
+        return EngineFailed(f"The server at {place} failed: {told}")
+    if isinstance(error, ValueError):  # no JSON, no UTF-8, no chunk
+        return EngineFailed(f"The server at {place} sent what can't be read: {told}")
+    return EngineFailed(f"The call of {place} failed: {type(error).__name__}: {told}")
+
+
+def words(error: openai.APIError) -> str:
+    """What the server said, as it said it."""
+    body: Any = error.body
+    while isinstance(body, Mapping):
+        told = next((body[key] for key in ("error", "message", "detail") if body.get(key)), None)
+        if told is None:
+            break
+        body = told
+    if isinstance(body, str):
+        return body
+    return json.dumps(body, ensure_ascii=False) if body else error.message
+
+
+def shown(url: str) -> str:
+    """`url` without a name and password in it."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # no address at all
+        return url
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _refusal(status: int, place: str, model: str, said: str) -> EngineError:
+    if status in (401, 403):
+        return EngineUnavailable(
+            f"OPENAI_URL={place} refuses the key (status {status}): set OPENAI_API_KEY to one that "
+            "this server knows."
+        )
+    if status == 404:
+        return EngineUnavailable(
+            f"OPENAI_URL={place} doesn't know this address or the model {model or '?'}: does the "
+            f"address end as it should (often /v1), and is OPENAI_MODEL served there? It said: "
+            f"{said}"
+        )
+    if status in _BUSY:
+        return EngineBusy(f"The server at {place} is busy: try again in a moment. It said: {said}")
+    if status in NOBODY_THERE:
+        return EngineUnavailable(f"Nobody answers behind OPENAI_URL={place} (status {status}).")
+    if status == 408:
+        return EngineTimeout(f"The server at {place} took too long for itself. It said: {said}")
+    return EngineFailed(f"The server at {place} refused (status {status}): {said}")
+
+
+def _without(private: Sequence[str], text: str) -> str:
+    """`text` with what is private left out, also where it is quoted as JSON or as Python does."""
+    for said in private:
+        for form in {said, json.dumps(said)[1:-1], repr(said)[1:-1]}:
+            if len(form) >= _LEAST_QUOTE:
+                text = text.replace(form, "…")
+    return text
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _MAX_WORDS else f"{line[: _MAX_WORDS - 1]}…"

@@ -1,0 +1,16 @@
+"""Which engines a set of settings asks for, and what stands below them. Imports none of them."""
+
+from brain.engines.recipes.building import EMBEDDED, POCKET
+from brain.engines.recipes.ears import transcriber_rungs, whisper_options
+from brain.engines.recipes.minds import language_model_rungs, llamacpp_options
+from brain.engines.recipes.mouths import synthesizer_rungs
+
+__all__ = [
+    "EMBEDDED",
+    "POCKET",
+    "language_model_rungs",
+    "llamacpp_options",
+    "synthesizer_rungs",
+    "transcriber_rungs",
+    "whisper_options",
+]

@@ -1,0 +1,179 @@
+"""The mind: the model of the chosen backend, and the embedded one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from brain.engines.admission import AdmissionLimits
+from brain.engines.ladder import GivenUp, Progress, Rung
+from brain.engines.lane import Lane, LaneLimits
+from brain.engines.lane_ports import LaneLanguageModel
+from brain.engines.ports import EngineUnavailable, LanguageModel, Message, Ticket
+from brain.engines.recipes.building import (
+    EMBEDDED,
+    GRACE_S,
+    POCKET,
+    WARM_UP,
+    imported,
+    threads_of,
+    warm,
+)
+from brain.settings import Settings
+from brain.settings.budget import excess_of_vllm
+
+if TYPE_CHECKING:
+    from brain.engines.llm.llamacpp import LlamaCppOptions
+    from brain.engines.llm.ollama import OllamaOptions
+    from brain.engines.llm.openai import OpenAIOptions
+
+# Conversations that stay cached beside those that are under way.
+_CACHED_CONVERSATIONS = 4
+_POCKET_CONTEXT = 8192
+"""Tokens: 3 KB each in the pocket mind's memory."""
+_POCKET_TOKENS = 256
+"""It speaks in one or two sentences; more is a runaway."""
+
+
+def language_model_rungs(settings: Settings) -> list[Rung[LanguageModel]]:
+    """The mind: the model of the chosen backend, and the embedded one."""
+    backend = settings.llm_backend
+    rungs = []
+    if backend == "ollama":
+        rungs.append(_ollama(settings))
+    elif backend == "openai":
+        rungs.append(_openai(settings))
+    elif backend == "vllm":
+        rungs.append(_missing_mind(settings))
+    elif settings.llm_model_path != EMBEDDED:
+        rungs.append(_mind(settings, settings.llm_model_path))
+    rungs.append(_mind(settings, EMBEDDED))
+    return rungs
+
+
+def llamacpp_options(settings: Settings, model: str) -> LlamaCppOptions:
+    """How `model` is run: a GGUF file, or "pocket". Imports llama.cpp."""
+    from brain.engines.llm.llamacpp import LlamaCppOptions
+    from brain.engines.llm.sampling import Sampling
+
+    embedded = model == EMBEDDED
+    context = settings.llm_context
+    return LlamaCppOptions(
+        model=POCKET / "mind.gguf" if embedded else Path(model),
+        name=EMBEDDED if embedded else "",
+        context=max(context, _POCKET_CONTEXT) if embedded else context,
+        sequences=settings.llm_max_inflight + _CACHED_CONVERSATIONS,
+        gpu_layers=0 if embedded else settings.llm_gpu_layers,
+        # Threads wait for one another by spinning: for so small a model that costs more.
+        threads=1 if embedded else threads_of(settings),
+        max_tokens=min(settings.llm_max_output_tokens, _POCKET_TOKENS if embedded else 1 << 30),
+        sampling=Sampling(temperature=0.0 if embedded else settings.llm_temperature),
+    )
+
+
+def _mind(settings: Settings, model: str) -> Rung[LanguageModel]:
+    async def build(given_up: GivenUp) -> LanguageModel:
+        await imported("brain.engines.llm.llamacpp", "llama-cpp-python", "llm")
+        from brain.engines.llm.llamacpp import LlamaCppMind
+
+        engine: LanguageModel = await LlamaCppMind.load(llamacpp_options(settings, model))
+        return await _thinking(engine, settings, given_up)
+
+    return Rung("llamacpp", build, check_language_model, embedded=model == EMBEDDED)
+
+
+def _ollama(settings: Settings) -> Rung[LanguageModel]:
+    progress = Progress()
+
+    async def build(given_up: GivenUp) -> LanguageModel:
+        options = await _ollama_options(settings)
+        from brain.engines.llm.ollama import OllamaMind
+
+        engine: LanguageModel = await OllamaMind.load(options, tell=progress)
+        return await _thinking(engine, settings, given_up)
+
+    async def probe() -> None:
+        options = await _ollama_options(settings)
+        from brain.engines.llm.ollama import probe
+
+        await probe(options)
+
+    return Rung("ollama", build, check_language_model, probe=probe, progress=progress)
+
+
+async def _ollama_options(settings: Settings) -> OllamaOptions:
+    await imported("brain.engines.llm.ollama", "ollama", "llm")
+    from brain.engines.llm.ollama import OllamaOptions
+
+    return OllamaOptions(
+        url=settings.ollama_url,
+        model=settings.model_name,
+        temperature=settings.temperature,
+        context=settings.num_ctx,
+        max_tokens=settings.llm_max_output_tokens,
+        plan_keep_alive=settings.plan_keep_alive,
+        converse_keep_alive=settings.converse_keep_alive,
+        auto_pull=settings.auto_pull_ollama_model,
+        pull_timeout_s=settings.ollama_pull_timeout_s,
+    )
+
+
+def _openai(settings: Settings) -> Rung[LanguageModel]:
+    async def build(given_up: GivenUp) -> LanguageModel:
+        options = await _openai_options(settings)
+        from brain.engines.llm.openai import OpenAIMind
+
+        engine: LanguageModel = await OpenAIMind.load(options)
+        return await _thinking(engine, settings, given_up)
+
+    async def probe() -> None:
+        options = await _openai_options(settings)
+        from brain.engines.llm.openai import probe
+
+        await probe(options)
+
+    return Rung("openai", build, check_language_model, probe=probe)
+
+
+async def _openai_options(settings: Settings) -> OpenAIOptions:
+    await imported("brain.engines.llm.openai", "openai", "llm")
+    from brain.engines.llm.openai import OpenAIOptions
+
+    return OpenAIOptions(
+        url=settings.openai_url,
+        model=settings.openai_model,
+        api_key=settings.openai_api_key.get_secret_value(),
+        temperature=settings.llm_temperature,
+        max_tokens=settings.llm_max_output_tokens,
+    )
+
+
+async def _thinking(engine: LanguageModel, settings: Settings, given_up: GivenUp) -> LanguageModel:
+    """The engine, warm, behind its lane."""
+    if settings.warmup_llm:
+        await warm(engine, check_language_model)
+    limits = LaneLimits(
+        AdmissionLimits(inflight=settings.llm_max_inflight),
+        first_s=settings.llm_timeout_s,
+        next_s=settings.llm_timeout_s,
+        grace_s=GRACE_S,
+    )
+    return LaneLanguageModel(Lane(engine, limits, given_up=given_up))
+
+
+async def check_language_model(engine: LanguageModel) -> None:
+    """One token: the model is loaded, its template renders, and it computes."""
+    stream = engine.stream([Message("user", "Hello.")], max_tokens=1, ticket=Ticket(WARM_UP))
+    async for _ in stream:
+        pass
+
+
+def _missing_mind(settings: Settings) -> Rung[LanguageModel]:
+    async def build(_: GivenUp) -> LanguageModel:
+        if over := excess_of_vllm(settings):
+            raise EngineUnavailable(f"{over}.")
+        raise EngineUnavailable(
+            "LLM_BACKEND=vllm isn't in this version of the brain: choose llamacpp."
+        )
+
+    return Rung("vllm", build, check_language_model)

@@ -1,0 +1,110 @@
+"""The mouth: the voice of the chosen backend, and those below it."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+from brain.engines.admission import AdmissionLimits
+from brain.engines.ladder import GivenUp, Rung
+from brain.engines.lane import Lane, LaneLimits
+from brain.engines.lane_ports import LaneSynthesizer
+from brain.engines.ports import EngineFailed, EngineUnavailable, Synthesizer, Ticket
+from brain.engines.recipes.building import (
+    EMBEDDED,
+    GRACE_S,
+    POCKET,
+    WARM_UP,
+    imported,
+    threads_of,
+    warm,
+)
+from brain.settings import Settings
+from brain.settings.budget import excess
+
+_ESPEAKERS = 16
+"""Calls at espeak at once: they take turns sentence by sentence, each in 10 to 20 ms."""
+
+
+def synthesizer_rungs(settings: Settings) -> list[Rung[Synthesizer]]:
+    """The mouth: the voice of the chosen backend, and those below it; empty for text only."""
+    backend = settings.tts_backend
+    if backend == "off":
+        return []
+    rungs = []
+    if backend == "orpheus" or (backend == "auto" and settings.performance_mode):
+        rungs.append(_orpheus(settings))
+    if backend != "espeak" and settings.piper_voice:
+        if settings.piper_voice != EMBEDDED:
+            rungs.append(_piper(settings, settings.piper_voice))
+        rungs.append(_piper(settings, EMBEDDED))
+    rungs.append(_espeak(settings))
+    return rungs
+
+
+def _piper(settings: Settings, voice: str) -> Rung[Synthesizer]:
+    embedded = voice == EMBEDDED
+
+    async def build(given_up: GivenUp) -> Synthesizer:
+        await imported("brain.engines.tts.piper", "piper-tts", "tts")
+        from brain.engines.tts.piper import PiperSynthesizer
+
+        file = POCKET / "voice.onnx" if embedded else Path(voice)
+        threads = 1 if embedded else math.ceil(threads_of(settings) / 2)
+        name = EMBEDDED if embedded else None
+        engine = await asyncio.to_thread(lambda: PiperSynthesizer(file, threads=threads, name=name))
+        # A conversation keeps its voice and queues; what needn't wait goes to the next rung.
+        admission = AdmissionLimits(shed_beyond=settings.tts_busy_queue_threshold)
+        return await _mouth(engine, admission, settings, given_up)
+
+    return Rung("piper", build, check_synthesizer, embedded)
+
+
+def _espeak(settings: Settings) -> Rung[Synthesizer]:
+    async def build(given_up: GivenUp) -> Synthesizer:
+        from brain.engines.tts.espeak import EspeakOptions, EspeakSynthesizer
+
+        options = EspeakOptions(settings.tts_voice, settings.tts_rate_wpm)
+        engine = await EspeakSynthesizer.load(options)
+        return await _mouth(engine, AdmissionLimits(inflight=_ESPEAKERS), settings, given_up)
+
+    return Rung("espeak", build, check_synthesizer, embedded=True)
+
+
+async def _mouth(
+    engine: Synthesizer, admission: AdmissionLimits, settings: Settings, given_up: GivenUp
+) -> Synthesizer:
+    await warm(engine, check_synthesizer)
+    patience = settings.tts_timeout_s
+    limits = LaneLimits(admission, first_s=patience, next_s=patience, grace_s=GRACE_S)
+    return LaneSynthesizer(Lane(engine, limits, given_up=given_up))
+
+
+async def check_synthesizer(engine: Synthesizer) -> None:
+    """A word: the voice is loaded, warm, and sounds."""
+    samples = 0
+    stream: Any = engine.stream("Hello.", ticket=Ticket(WARM_UP))
+    async with aclosing(stream) as blocks:
+        async for block in blocks:
+            samples += len(block.samples)
+    if not samples:
+        raise EngineFailed(f"The voice {engine.info.model} made no sound.")
+
+
+def _orpheus(settings: Settings) -> Rung[Synthesizer]:
+    async def build(_: GivenUp) -> Synthesizer:
+        if not settings.performance_mode:
+            raise EngineUnavailable(
+                "TTS_BACKEND=orpheus needs PERFORMANCE_MODE=1: set it, or choose piper or espeak."
+            )
+        if over := excess(settings):
+            raise EngineUnavailable(f"{over}.")
+        raise EngineUnavailable(
+            "Orpheus (TTS_BACKEND=orpheus) isn't in this version of the brain: choose piper or "
+            "espeak."
+        )
+
+    return Rung("orpheus", build, check_synthesizer)
