@@ -9,16 +9,10 @@ end-pointing included. The floor that it is compared with is the silence that en
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json as json_text
-import socket
-import subprocess
 import sys
-import tempfile
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -33,6 +27,7 @@ from brain.engines.ports import EngineError
 from brain.ops.check_ears import RATE, Speaker
 from brain.ops.check_sounds import pink
 from brain.ops.check_voices import speak
+from brain.ops.child_brain import child_brain
 from brain.settings import Settings
 
 TARGET_MS = 1_200
@@ -49,7 +44,6 @@ _SENTENCES = (
 _CHUNK = RATE // 50
 _NOISE_DBFS = -60
 _LOUD = 0.01
-_START_S = 300
 _STAGES = ("endpoint", "stt", "llm_first_token", "first_clause", "tts_first_audio")
 
 
@@ -69,7 +63,8 @@ def run(settings: Settings, *, json: bool, turns: int = 21) -> int:
     console = Console(stderr=True)
     try:
         recordings = [_recording(text, seed) for seed, text in enumerate(_SENTENCES)]
-        with console.status("starting a brain") as status, _brain(settings) as address:
+        with console.status("starting a brain") as status, child_brain(settings) as (host, port):
+            address = f"ws://{host}:{port}"
             measured = asyncio.run(_measure(address, recordings, turns, status.update))
     except (EngineError, OSError, RuntimeError) as error:
         print(f"bench: {error}", file=sys.stderr)
@@ -125,38 +120,6 @@ async def _measure(
     if len(measured) < turns // 2:
         raise RuntimeError(f"only {len(measured)} of {turns} turns were answered")
     return measured
-
-
-@contextlib.contextmanager
-def _brain(settings: Settings) -> Iterator[str]:
-    """A brain of this profile on a free loopback port; its address (ws://...)."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "brain", "serve", "--profile", settings.brain_profile,
-               "--host", "127.0.0.1", "--port", str(port)]  # fmt: skip
-    with tempfile.TemporaryFile() as log:
-        child = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603 - ourselves
-        try:
-            deadline = time.monotonic() + _START_S
-            while not _is_ready(f"http://127.0.0.1:{port}/ready"):
-                if child.poll() is not None or time.monotonic() > deadline:
-                    log.seek(0)
-                    tail = log.read().decode(errors="replace")[-2_000:]
-                    raise RuntimeError(f"the brain did not start:\n{tail}")
-                time.sleep(0.2)
-            yield f"ws://127.0.0.1:{port}"
-        finally:
-            child.terminate()
-            child.wait()
-
-
-def _is_ready(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own, loopback
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
 
 
 async def _turn(

@@ -9,14 +9,16 @@ from collections.abc import Sequence
 
 from brain.engines.ports import Message
 from brain.planner.schema import EMOTIONS, GESTURES, OFFERED_SKILLS, PlanRequest
+from brain.planner.situation import one_line, situation_of
 
-LOW_BATTERY_MV = 6800
-NEAR_MM = 500
-DOUBTFUL_CLEAR = 0.30
+# A robot in which everything is broken needs no longer a list than this, and a small mind has no
+# room for one.
+_MOST_FAULTS = 8
 
 
 def system_text(*, max_actions: int = 5, skills: Sequence[str] = OFFERED_SKILLS) -> str:
     """The instructions to the planner, the same for every request."""
+    way_out = "back_up or avoid_obstacle" if "avoid_obstacle" in skills else "back_up"
     return (
         "You plan the next moves of a small robot that plays with children of 5 to 12. "
         "Answer with one JSON object: "
@@ -29,38 +31,34 @@ def system_text(*, max_actions: int = 5, skills: Sequence[str] = OFFERED_SKILLS)
         f"Skills: {', '.join(skills)}.\n"
         "Words are few, kind, without personal data, at most 200 characters; in danger say to ask "
         "a grown-up. Speak of a ball, or go to it, only if the state says that it is seen. "
-        "Something near: back_up or avoid_obstacle. Faults or unclear ground: be careful, stay. "
+        f"Something near: {way_out}. Faults or unclear ground: be careful, stay. "
         "Battery low: be sleepy. Don't repeat what was just done. "
         'If nothing is worth doing: {"actions": [], "ttl_ms": 500}.'
     )
 
 
 def world_text(request: PlanRequest) -> str:
-    """The world state in a few short lines: what matters to a plan, and nothing else.
-
-    Judgements that are plain arithmetic (near, low, certain) are made here, not by the model.
-    """
-    lines = [f"trigger {request.trigger}", f"mode {request.mode}"]
-    if request.faults:
-        lines.append("faults " + ", ".join(request.faults))
-    lines.append("range " + _range_text(request.range_mm))
-    if request.clear_confidence >= 0:
-        doubtful = request.clear_confidence < DOUBTFUL_CLEAR
-        lines.append("ground " + ("unclear" if doubtful else "clear"))
-    if request.ball_is_certain:
-        lines.append(f"ball seen at {request.ball_bearing_deg:.0f}")
-    voltage = request.voltage_mv
-    if voltage is not None:
-        lines.append("battery " + ("low" if voltage < LOW_BATTERY_MV else "good"))
-    if request.speed_l_mm_s or request.speed_r_mm_s:
+    """The world state in a few short lines: what matters to a plan, and nothing else."""
+    state = situation_of(request)
+    lines = [f"trigger {state.trigger}", f"mode {state.mode}"]
+    if state.faults:
+        lines.append("faults " + ", ".join(state.faults[:_MOST_FAULTS]))
+    lines.append(f"range {state.distance}")
+    if state.unclear is not None:
+        lines.append("ground " + ("unclear" if state.unclear else "clear"))
+    if state.ball:
+        lines.append(f"ball seen at {request.ball_bearing:.0f}")
+    if state.battery_low is not None:
+        lines.append("battery " + ("low" if state.battery_low else "good"))
+    if state.moving:
         lines.append("moving")
-    if request.face_talking:
+    if state.talking:
         lines.append("talking")
-    if request.face_listening:
+    if state.listening:
         lines.append("listening")
-    lines.append(f"doing {request.planner_active_skill}")
+    lines.append(f"doing {state.doing}")
     if request.recent_events:
-        lines.append("recent " + ", ".join(request.recent_events[-4:]))
+        lines.append("recent " + ", ".join(map(one_line, request.recent_events[-4:])))
     return "\n".join(lines)
 
 
@@ -72,9 +70,3 @@ def plan_messages(
         Message("system", system_text(max_actions=max_actions, skills=skills)),
         Message("user", world_text(request)),
     ]
-
-
-def _range_text(range_mm: int) -> str:
-    if range_mm <= 0:
-        return "unknown"
-    return "near" if range_mm < NEAR_MM else "free"

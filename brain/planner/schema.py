@@ -6,10 +6,12 @@ never clamped.
 
 from __future__ import annotations
 
+import json
+import unicodedata
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 Emotion = Literal[
     "neutral", "happy", "excited", "curious", "sad", "scared", "angry", "surprised", "sleepy",
@@ -33,13 +35,24 @@ ALL_SKILLS: tuple[str, ...] = Skill.__args__  # type: ignore[attr-defined]
 
 MAX_SAY_CHARS = 200
 MIN_TTL_MS, DEFAULT_TTL_MS, MAX_TTL_MS = 500, 2000, 5000
+MAX_BEARING_DEG = 180
+
+# Far beyond what any robot sends; what is over them is no world state but a mistake.
+_MOST_FAULTS, _MOST_EVENTS, _LONGEST_WORD = 64, 256, 128
+_MOST_PARAMS_CHARS = 500
+
+Reading = Annotated[int, Field(ge=-(2**31), lt=2**31)]
+Counter = Annotated[int, Field(ge=0, lt=2**63)]
+Word = Annotated[str, Field(max_length=_LONGEST_WORD)]
 
 
 class Power(BaseModel):
     """The battery as newer robots report it. Voltages in mV, charge in percent."""
 
-    source: str = ""
-    voltage_mv: int | None = None
+    model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
+
+    source: Word = ""
+    voltage_mv: Reading | None = None
     soc_pct: float | None = None
     charging: bool = False
     ac_present: bool = False
@@ -52,27 +65,27 @@ class PlanRequest(BaseModel):
     `clear_confidence` -1 is unknown, `vision_age_ms` -1 is unknown. Unknown fields are ignored.
     """
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
 
     robot_id: str = Field(min_length=1, max_length=64)
-    seq: int = Field(ge=0)
-    monotonic_ts_ms: int = Field(ge=0)
-    mode: str
-    battery_mv: int | None = None
-    range_mm: int
-    faults: list[str] = []
+    seq: Counter
+    monotonic_ts_ms: Counter
+    mode: Word
+    battery_mv: Reading | None = None
+    range_mm: Reading
+    faults: list[Word] = Field(default=[], max_length=_MOST_FAULTS)
     clear_confidence: float = Field(default=-1.0, ge=-1.0, le=1.0)
     ball_detected: bool = False
     ball_confidence: float = 0.0
-    ball_bearing_deg: float = 0.0
-    vision_age_ms: int = -1
+    ball_bearing_deg: float = Field(default=0.0, ge=-360, le=360)
+    vision_age_ms: Reading = -1
     speed_l_mm_s: float = 0.0
     speed_r_mm_s: float = 0.0
     v_capped: float = 0.0
     w_capped: float = 0.0
-    trigger: str = "heartbeat"
-    recent_events: list[str] = []
-    planner_active_skill: str = "patrol_drift"
+    trigger: Word = "heartbeat"
+    recent_events: list[Word] = Field(default=[], max_length=_MOST_EVENTS)
+    planner_active_skill: Word = "patrol_drift"
     face_talking: bool = False
     face_listening: bool = False
     power: Power | None = None
@@ -97,16 +110,45 @@ class PlanRequest(BaseModel):
         fresh = self.vision_age_ms < 0 or self.vision_age_ms <= 500
         return self.ball_detected and sure and fresh
 
+    @property
+    def ball_bearing(self) -> float:
+        """Where the ball is, in -180..180 degrees, whichever way round the robot counts."""
+        bearing = self.ball_bearing_deg
+        if abs(bearing) <= MAX_BEARING_DEG:
+            return bearing
+        return bearing - 360 if bearing > 0 else bearing + 360
+
+
+def _speakable(text: str) -> str:
+    if not text.strip():
+        raise ValueError("there is nothing to say")
+    if any(unicodedata.category(char) in ("Cc", "Cs") and char not in "\t\n" for char in text):
+        raise ValueError("it has control characters or halves of characters")
+    return text
+
+
+def _bounded_params(params: dict[str, Any]) -> dict[str, Any]:
+    # A surrogate, NaN or infinity can't be written as JSON; neither could the whole answer.
+    try:
+        written = json.dumps(params, allow_nan=False, ensure_ascii=False).encode()
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    if len(written) > _MOST_PARAMS_CHARS:
+        raise ValueError(f"more than {_MOST_PARAMS_CHARS} characters")
+    return params
+
 
 class Say(BaseModel):
     """Words to be spoken."""
 
     action: Literal["say"]
-    text: str = Field(min_length=1, max_length=MAX_SAY_CHARS)
+    text: Annotated[str, AfterValidator(_speakable)] = Field(min_length=1, max_length=MAX_SAY_CHARS)
 
 
 class Emote(BaseModel):
     """A face, held until the next one."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     action: Literal["emote"]
     name: Emotion
@@ -118,7 +160,17 @@ class GestureAction(BaseModel):
 
     action: Literal["gesture"]
     name: Gesture
-    params: dict[str, Any] = {}
+    params: Annotated[dict[str, Any], AfterValidator(_bounded_params)] = {}
+
+    @model_validator(mode="after")
+    def _knows_where_to_look(self) -> GestureAction:
+        if self.name == "look_at":
+            bearing = self.params.get("bearing")
+            if not isinstance(bearing, int | float) or isinstance(bearing, bool):
+                raise ValueError("look_at needs params.bearing in degrees")
+            if abs(bearing) > MAX_BEARING_DEG:
+                raise ValueError(f"look_at: bearing is not in +-{MAX_BEARING_DEG} degrees")
+        return self
 
 
 class SkillAction(BaseModel):
@@ -151,7 +203,10 @@ class PlanResponse(BaseModel):
 
 
 def output_schema(
-    *, max_actions: int = 5, skills: Sequence[str] = OFFERED_SKILLS
+    *,
+    max_actions: int = 5,
+    skills: Sequence[str] = OFFERED_SKILLS,
+    gestures: Sequence[str] = GESTURES,
 ) -> dict[str, Any]:
     """The JSON Schema of `PlanOutput` for constrained decoding, small and without references.
 
@@ -168,28 +223,25 @@ def output_schema(
 
     bearing = {
         "type": "object",
-        "properties": {"bearing": {"type": "number", "minimum": -180, "maximum": 180}},
+        "properties": {
+            "bearing": {"type": "number", "minimum": -MAX_BEARING_DEG, "maximum": MAX_BEARING_DEG}
+        },
         "required": ["bearing"],
         "additionalProperties": False,
     }
-    plain = [name for name in GESTURES if name != "look_at"]
     intensity = {"type": "number", "minimum": 0, "maximum": 1}
+    choices = [action("emote", name={"enum": list(EMOTIONS)}, intensity=intensity)]
+    if "look_at" in gestures:
+        choices.append(action("gesture", name={"const": "look_at"}, params=bearing))
+    if plain := [name for name in gestures if name != "look_at"]:
+        choices.append(action("gesture", name={"enum": plain}))
+    if skills:
+        choices.append(action("skill", name={"enum": list(skills)}))
+    choices.append(action("say", text={"type": "string", "maxLength": MAX_SAY_CHARS}))
     return {
         "type": "object",
         "properties": {
-            "actions": {
-                "type": "array",
-                "maxItems": max_actions,
-                "items": {
-                    "anyOf": [
-                        action("emote", name={"enum": list(EMOTIONS)}, intensity=intensity),
-                        action("gesture", name={"const": "look_at"}, params=bearing),
-                        action("gesture", name={"enum": plain}),
-                        action("skill", name={"enum": list(skills)}),
-                        action("say", text={"type": "string", "maxLength": MAX_SAY_CHARS}),
-                    ]
-                },
-            },
+            "actions": {"type": "array", "maxItems": max_actions, "items": {"anyOf": choices}},
             "ttl_ms": {"type": "integer", "minimum": MIN_TTL_MS, "maximum": MAX_TTL_MS},
         },
         "required": ["actions", "ttl_ms"],

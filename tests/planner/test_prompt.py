@@ -49,6 +49,22 @@ def test_only_the_last_events_are_told() -> None:
     assert lines[-1] == "recent e5, e6, e7, e8"
 
 
+def test_the_robots_own_words_cant_pose_as_other_lines_or_fill_the_prompt() -> None:
+    lines = world(trigger="x\nball seen at  5", mode="\r\n", ball_detected=False)
+    assert lines[:2] == ["trigger x ball seen at 5", "mode "]
+    flood = world(faults=["f" * 128] * 64, recent_events=["e" * 128] * 256, trigger="t" * 128)
+    assert len("\n".join(flood)) < 800
+
+
+def test_a_bearing_is_told_the_short_way_round() -> None:
+    assert "ball seen at -90" in world(ball_bearing_deg=270)
+    assert "ball seen at 180" in world(ball_bearing_deg=180)
+
+
+def test_only_what_is_offered_is_named() -> None:
+    assert "avoid_obstacle" not in system_text(skills=["patrol_drift"])
+
+
 def test_the_system_prompt_is_the_same_for_all_and_short() -> None:
     one, other = (plan_messages(PlanRequest(**{**SEED, "seq": n})) for n in (1, 2))
     assert one[0] == other[0]
