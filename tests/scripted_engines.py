@@ -20,6 +20,7 @@ from brain.audio.pcm import Audio
 from brain.engines.ports import (
     Cancelled,
     CancelToken,
+    Emotion,
     EngineFailed,
     EngineInfo,
     Message,
@@ -124,7 +125,8 @@ class ScriptedMind:
 
     The first item of a reply comes after `first_seconds`, each later one after `token_seconds`
     more; a `Pause` adds to that. Tool calls come whether or not the tool was offered: it is the
-    script's business. `asked` keeps the messages and tool names of each call.
+    script's business. `asked` keeps the messages and tool names of each call, `options` its
+    temperature and its most tokens.
     """
 
     def __init__(
@@ -138,6 +140,7 @@ class ScriptedMind:
         self._first = first_seconds
         self._each = token_seconds
         self.asked: list[tuple[tuple[Message, ...], tuple[str, ...]]] = []
+        self.options: list[tuple[float | None, int | None]] = []
         self.active = 0
         self.closed = 0
 
@@ -156,6 +159,7 @@ class ScriptedMind:
         ticket: Ticket,
     ) -> AsyncIterator[Text | ToolCall]:
         self.asked.append((tuple(messages), tuple(tool.name for tool in tools)))
+        self.options.append((temperature, max_tokens))
         reply = next(self._script)
         patience = _Patience(ticket.cancel)
         wait = self._first
@@ -218,7 +222,7 @@ class ScriptedMouth:
         self._rate = sample_rate
         self._voices = voices
         self._failures = _cycle(failures)
-        self.said: list[tuple[str, str | None, str | None]] = []
+        self.said: list[tuple[str, str | None, Emotion | None]] = []
         self.active = 0
         self.closed = 0
 
@@ -231,7 +235,7 @@ class ScriptedMouth:
         return self._voices
 
     async def stream(
-        self, text: str, *, voice: str | None = None, emotion: str | None = None, ticket: Ticket
+        self, text: str, *, voice: str | None = None, emotion: Emotion | None = None, ticket: Ticket
     ) -> AsyncIterator[Audio]:
         self.said.append((text, voice, emotion))
         failure = next(self._failures)

@@ -243,16 +243,7 @@ def parse(frame: str) -> RobotMessage | None:
     Raises `WireError`: `bad_json`, `unknown_type` (for what looks like a typo), `bad_audio`,
     `bad_session`.
     """
-    try:
-        message = json.loads(frame)
-    except (ValueError, RecursionError):
-        raise WireError(
-            "bad_json", "a text frame is one JSON object; this one isn't JSON"
-        ) from None
-    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
-        raise WireError("bad_json", "a message is a JSON object with a string field `type`")
-    if _unwieldy(message) or ("\\ud" in frame.lower() and not _encodable(message)):
-        raise WireError("bad_json", "a message nests too deeply, is too complex, or isn't Unicode")
+    message = json_object(frame)
     kind = message["type"]
     if kind not in _TYPES:
         similar = difflib.get_close_matches(kind[:40].lower(), _TYPES, n=1, cutoff=0.75)
@@ -264,7 +255,25 @@ def parse(frame: str) -> RobotMessage | None:
     try:
         return ROBOT_MESSAGE.validate_python(message)
     except ValidationError as error:
-        raise WireError(_CODES.get(kind, "bad_json"), f"{kind}: {_first(error)}") from None
+        raise WireError(_CODES.get(kind, "bad_json"), f"{kind}: {first_fault(error)}") from None
+
+
+def json_object(frame: str) -> dict[str, Any]:
+    """The JSON object in a text frame; it has a string `type` and can be worked with.
+
+    Raises `WireError` `bad_json`.
+    """
+    try:
+        message = json.loads(frame)
+    except (ValueError, RecursionError):
+        raise WireError(
+            "bad_json", "a text frame is one JSON object; this one isn't JSON"
+        ) from None
+    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+        raise WireError("bad_json", "a message is a JSON object with a string field `type`")
+    if _unwieldy(message) or ("\\ud" in frame.lower() and not _encodable(message)):
+        raise WireError("bad_json", "a message nests too deeply, is too complex, or isn't Unicode")
+    return message
 
 
 def sound(data: str | bytes) -> NDArray[np.int16]:
@@ -307,7 +316,7 @@ def _encodable(message: Any) -> bool:
     return True
 
 
-def _first(error: ValidationError) -> str:
+def first_fault(error: ValidationError) -> str:
     """The first thing wrong, in a line."""
     problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
     where = ".".join(str(part) for part in problem["loc"][1:])

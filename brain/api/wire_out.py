@@ -89,6 +89,16 @@ class ReplyStartedOut(_Message):
     reply_id: int
 
 
+class EmotionOut(_Message):
+    """The mood of the reply (intensity 0 to 1) and gestures with it; before its first word."""
+
+    type: Literal["emotion"] = "emotion"
+    name: str
+    intensity: float
+    gestures: list[str]
+    reply_id: int
+
+
 class AudioDeltaOut(_Message):
     """Sound of the reply: base64 of 16-bit little-endian mono PCM."""
 
@@ -162,6 +172,7 @@ BrainMessage = (
     | SpeechStoppedOut
     | TranscriptUserOut
     | ReplyStartedOut
+    | EmotionOut
     | AudioDeltaOut
     | TranscriptAssistantDeltaOut
     | TranscriptAssistantOut
@@ -173,7 +184,10 @@ BrainMessage = (
 
 
 def message(output: outputs.Output) -> BrainMessage:
-    """The wire form of what a session says (`Closed` has none: it closes the socket)."""
+    """The wire form of what a session says.
+
+    Raises ValueError for what has none: `Closed`, which closes the socket, and `Listening`.
+    """
     match output:
         case outputs.SpeechStarted():
             return SpeechStartedOut(turn=output.turn)
@@ -183,6 +197,13 @@ def message(output: outputs.Output) -> BrainMessage:
             return TranscriptUserOut(text=output.text, turn=output.turn)
         case outputs.ReplyStarted():
             return ReplyStartedOut(turn=output.turn, reply_id=output.reply_id)
+        case outputs.EmotionShown():
+            return EmotionOut(
+                name=output.emotion.name,
+                intensity=output.emotion.intensity,
+                gestures=list(output.gestures),
+                reply_id=output.reply_id,
+            )
         case outputs.ReplyAudio():
             data = b64encode(to_bytes(output.audio.samples)).decode()
             return AudioDeltaOut(
@@ -211,8 +232,8 @@ def message(output: outputs.Output) -> BrainMessage:
             return PongOut(t=output.t)
         case outputs.SessionUpdated():
             return _session(output.config, output.unknown_voice)
-        case outputs.Closed():
-            raise ValueError("a close is no message")
+        case outputs.Closed() | outputs.Listening():
+            raise ValueError(f"{type(output).__name__} is no message of /ws")
 
 
 def _session(config: SessionConfig, unknown_voice: str | None) -> SessionUpdatedOut:

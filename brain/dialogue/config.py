@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from brain.dialogue.state import Rules, samples
 from brain.engines.ports import ToolSpec
+from brain.persona.character import speaker_note
+from brain.persona.moods import mood_instruction
 
 Echo = Literal["half_duplex", "guard", "none"]
 
@@ -27,7 +29,8 @@ class SessionConfig:
     """One session as it now stands; immutable, so that a reply runs on a snapshot of it.
 
     `turn_detection` None is push-to-talk. `voice` None is the synthesiser's default. `language`
-    ISO 639-1, None to detect.
+    ISO 639-1, None to detect. `speaker`: what is known of who speaks. `temperature` and
+    `max_output_tokens` (of one reply): None is the language model's own.
     """
 
     input_sample_rate: int = 16_000
@@ -40,11 +43,17 @@ class SessionConfig:
     turn_detection: TurnDetection | None = field(default_factory=TurnDetection)
     playback_marks: bool = False
     echo_cancellation: bool = False
+    speaker: str = ""
+    temperature: float | None = None
+    max_output_tokens: int | None = None
 
 
 @dataclass(frozen=True)
 class HouseRules:
-    """What holds for every session of this brain; in ms where not said otherwise."""
+    """What holds for every session of this brain; in ms where not said otherwise.
+
+    `emotions`: the house's own character is asked for a mood with each reply.
+    """
 
     defaults: SessionConfig = field(default_factory=SessionConfig)
     echo: Echo = "half_duplex"
@@ -57,6 +66,7 @@ class HouseRules:
     max_tool_rounds: int = 5
     history_chars: int = 8_000
     starved_ms: int = 1_000
+    emotions: bool = False
 
 
 def changed(
@@ -99,3 +109,22 @@ def rules(config: SessionConfig, house: HouseRules) -> Rules:
         deaf_in_reply=not (cancels_echo and (detection is None or detection.interrupt)),
         push_to_talk=detection is None,
     )
+
+
+def asks_for_moods(config: SessionConfig, house: HouseRules) -> bool:
+    """Whether this session's model is asked for a mood with each reply: only the house's own
+    character is, for a robot with instructions of its own has asked for what it wants."""
+    return house.emotions and config.instructions == house.defaults.instructions
+
+
+def system_prompt(config: SessionConfig, *, moods: bool) -> str:
+    """What the model is told before all else. `moods`: it is asked for a mood.
+
+    The pocket mind is trained on these words, put together in this very way.
+    """
+    parts = [config.instructions]
+    if moods:
+        parts.append(mood_instruction())
+    if config.speaker:
+        parts.append(speaker_note(config.speaker))
+    return " ".join(part for part in parts if part)

@@ -7,11 +7,18 @@ over its budget, the oldest turns go in one step down to half of it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from brain.engines.ports import Message, ToolCall
 
 _EARLY = 16
+
+
+@dataclass(frozen=True)
+class _Reply(Message):
+    """What was heard of a reply; `tags` is the mood that the model wrote in front of it."""
+
+    tags: str = ""
 
 
 class History:
@@ -26,11 +33,14 @@ class History:
     def user_said(self, text: str) -> None:
         self._append(Message("user", text))
 
-    def assistant_said(self, text: str, calls: Sequence[ToolCall] = ()) -> None:
-        """What was heard of a reply, and the tool calls that it made."""
+    def assistant_said(self, text: str, calls: Sequence[ToolCall] = (), tags: str = "") -> None:
+        """What was heard of a reply, and the tool calls that it made.
+
+        `tags`: the mood that the model wrote in front of the text.
+        """
         if not text and not calls:
             return
-        self._append(Message("assistant", text, tool_calls=tuple(calls)))
+        self._append(_Reply("assistant", text, tool_calls=tuple(calls), tags=tags if text else ""))
         self._calls |= {call.call_id: call.name for call in calls}
         for call in calls:
             if call.call_id in self._early:
@@ -52,11 +62,17 @@ class History:
         for call_id in [call_id for call_id in self._calls if call_id not in answered]:
             self.tool_answered(call_id, output)
 
-    def messages(self) -> tuple[Message, ...]:
-        """The conversation; user messages in a row (nobody answered the first) become one."""
+    def messages(self, *, moods: bool = False) -> tuple[Message, ...]:
+        """The conversation; user messages in a row (nobody answered the first) become one.
+
+        `moods`: with the tags in front of replies, as a model that is asked for them wrote them.
+        """
         merged: list[Message] = []
         for message in self._messages:
-            if merged and message.role == merged[-1].role == "user":
+            if isinstance(message, _Reply):
+                text = (message.tags if moods else "") + message.content
+                merged.append(Message("assistant", text, tool_calls=message.tool_calls))
+            elif merged and message.role == merged[-1].role == "user":
                 both = f"{merged[-1].content}\n{message.content}"
                 # What was too long to be answered must not make the next question too long.
                 fits = len(both) <= self._budget // 4

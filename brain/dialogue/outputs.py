@@ -7,6 +7,7 @@ from typing import Literal
 
 from brain.audio.pcm import Audio
 from brain.dialogue.config import SessionConfig
+from brain.engines.ports import Emotion
 
 Reason = Literal["completed", "interrupted", "cancelled", "failed"]
 
@@ -30,6 +31,15 @@ class UserSaid:
 @dataclass(frozen=True)
 class ReplyStarted:
     turn: int
+    reply_id: int
+
+
+@dataclass(frozen=True)
+class EmotionShown:
+    """The mood that the reply is said in, and gestures that go with it; before its first word."""
+
+    emotion: Emotion
+    gestures: tuple[str, ...]
     reply_id: int
 
 
@@ -93,11 +103,20 @@ class ReplyDone:
 
 
 @dataclass(frozen=True)
+class Listening:
+    """What was under way has ended, or was cancelled: it is the user's turn."""
+
+
+@dataclass(frozen=True)
 class Problem:
-    """An error that keeps the session: a stable snake_case code and what to do."""
+    """An error that keeps the session: a stable snake_case code and what to do.
+
+    `turn`: whose end, or whose reply's, it is; None for an error outside of turns.
+    """
 
     code: str
     message: str
+    turn: int | None = None
 
 
 @dataclass(frozen=True)
@@ -128,11 +147,13 @@ Output = (
     | SpeechStopped
     | UserSaid
     | ReplyStarted
+    | EmotionShown
     | ReplyAudio
     | ClauseStarted
     | AssistantSaid
     | ToolCalled
     | ReplyDone
+    | Listening
     | Problem
     | SessionUpdated
     | Pong

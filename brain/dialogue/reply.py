@@ -9,111 +9,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
-from dataclasses import dataclass
 
 import numpy as np
 
 from brain.audio.pcm import Audio
 from brain.audio.resample import Resampler
-from brain.dialogue.clauses import ClauseSplitter, speakable
+from brain.dialogue.clauses import speakable
+from brain.dialogue.progress import AllSaid, Block, Brief, Failed, Post
+from brain.dialogue.thinking import Clause, think
 from brain.engines.ports import (
     Cancelled,
     EngineBusy,
     EngineError,
-    EngineFailed,
     EngineTimeout,
     LanguageModel,
-    Message,
     Synthesizer,
-    Text,
     Ticket,
-    ToolCall,
-    ToolSpec,
 )
 
 log = logging.getLogger(__name__)
 
 _CLAUSES_AHEAD = 8
 _BLOCKS_AHEAD = 50
-_MAX_CALLS = 8
-
-
-@dataclass(frozen=True)
-class Brief:
-    """What a reply runs on: an immutable snapshot.
-
-    `text` is spoken as it stands, without the model, where it isn't None. `mute`: words of the
-    model are not spoken (an idle robot acts with tool calls only).
-    """
-
-    reply_id: int
-    turn: int
-    messages: Sequence[Message] = ()
-    tools: Sequence[ToolSpec] = ()
-    text: str | None = None
-    voice: str | None = None
-    output_sample_rate: int = 16_000
-    mute: bool = False
-
-
-# -- progress, as the session's inbox gets it --------------------------------------------------
-
-
-@dataclass(frozen=True)
-class FirstToken:
-    reply_id: int
-
-
-@dataclass(frozen=True)
-class FirstClause:
-    reply_id: int
-
-
-@dataclass(frozen=True)
-class Called:
-    """The model called a tool."""
-
-    reply_id: int
-    call: ToolCall
-
-
-@dataclass(frozen=True)
-class Block:
-    """Sound to be sent now; `clause` is set on the first block of each clause.
-
-    `audio` is None where there is no voice: the clause is only shown.
-    """
-
-    reply_id: int
-    audio: Audio | None
-    clause: str | None = None
-
-
-@dataclass(frozen=True)
-class AllSaid:
-    """Everything has been sent."""
-
-    reply_id: int
-
-
-@dataclass(frozen=True)
-class Failed:
-    """An engine failed. `mute`: it was the voice."""
-
-    reply_id: int
-    code: str
-    message: str
-    mute: bool = False
-
-
-Progress = FirstToken | FirstClause | Called | Block | AllSaid | Failed
-
-
-# -- the pipeline ------------------------------------------------------------------------------
-
-Post = Callable[[Progress], None]
 
 
 async def run(
@@ -131,10 +48,10 @@ async def run(
 
     Never raises but for its own cancellation; what goes wrong is posted as `Failed`.
     """
-    clauses: asyncio.Queue[str | None] = asyncio.Queue(_CLAUSES_AHEAD)
+    clauses: asyncio.Queue[Clause | None] = asyncio.Queue(_CLAUSES_AHEAD)
     blocks: asyncio.Queue[Block | None] = asyncio.Queue(_BLOCKS_AHEAD)
     stages = [
-        asyncio.create_task(_think(brief, mind, ticket, clauses, post)),
+        asyncio.create_task(think(brief, mind, ticket, clauses, post)),
         asyncio.create_task(_speak(brief, mouth, ticket, clauses, blocks)),
         asyncio.create_task(_send(blocks, post, lead, ahead)),
     ]
@@ -172,73 +89,23 @@ def failure(reply_id: int, error: EngineError) -> Failed:
     return Failed(reply_id, "llm_failed", str(error))
 
 
-async def _think(
-    brief: Brief,
-    mind: LanguageModel,
-    ticket: Ticket,
-    clauses: asyncio.Queue[str | None],
-    post: Post,
-) -> None:
-    splitter = ClauseSplitter()
-    begun = calls = 0
-
-    async def speak(new: Sequence[str]) -> None:
-        nonlocal begun
-        for clause in new:
-            if brief.mute:
-                continue
-            if not begun:
-                post(FirstClause(brief.reply_id))
-            begun += 1
-            await clauses.put(clause)
-
-    if brief.text is not None:
-        await speak(splitter.push(brief.text))
-    else:
-        async with aclosing(_answer(brief, mind, ticket)) as answer:
-            first = True
-            async for piece in answer:
-                if first:
-                    post(FirstToken(brief.reply_id))
-                    first = False
-                if isinstance(piece, Text):
-                    await speak(splitter.push(piece.text))
-                elif calls < _MAX_CALLS:
-                    calls += 1
-                    post(Called(brief.reply_id, piece))
-    await speak(splitter.flush())
-    if brief.text is None and not begun and not calls and not brief.mute:
-        raise EngineFailed("the language model answered with nothing")
-    await clauses.put(None)
-
-
-async def _answer(
-    brief: Brief, mind: LanguageModel, ticket: Ticket
-) -> AsyncGenerator[Text | ToolCall, None]:
-    stream = mind.stream(brief.messages, tools=brief.tools, ticket=ticket)
-    try:
-        async for piece in stream:
-            yield piece
-    finally:
-        close = getattr(stream, "aclose", None)
-        if close is not None:
-            await close()
-
-
 async def _speak(
     brief: Brief,
     mouth: Synthesizer | None,
     ticket: Ticket,
-    clauses: asyncio.Queue[str | None],
+    clauses: asyncio.Queue[Clause | None],
     blocks: asyncio.Queue[Block | None],
 ) -> None:
     resampler: Resampler | None = None
     while (clause := await clauses.get()) is not None:
-        unsaid: str | None = clause
+        unsaid: str | None = clause.text
         if mouth is not None:
             try:
                 async for audio in mouth.stream(
-                    speakable(clause), voice=brief.voice, ticket=ticket
+                    speakable(clause.text),
+                    voice=brief.voice,
+                    emotion=clause.emotion,
+                    ticket=ticket,
                 ):
                     if resampler is None or resampler.source != audio.sample_rate:
                         resampler = Resampler(audio.sample_rate, brief.output_sample_rate)
@@ -271,11 +138,10 @@ async def _send(blocks: asyncio.Queue[Block | None], post: Post, lead: float, ah
 
 
 def _pieces(block: Block, seconds: float = 0.1) -> list[Block]:
-    """A block in pieces of at most `seconds`, so that no message is long."""
-    if block.audio is None or block.audio.seconds <= seconds:
+    """A block in equal pieces of about `seconds`, so that no message is long."""
+    if block.audio is None or (count := round(block.audio.seconds / seconds)) < 2:
         return [block]
-    size = int(seconds * block.audio.sample_rate)
-    parts = np.split(block.audio.samples, range(size, len(block.audio.samples), size))
+    parts = np.array_split(block.audio.samples, count)
     return [
         Block(block.reply_id, Audio(part, block.audio.sample_rate), None if i else block.clause)
         for i, part in enumerate(parts)

@@ -17,8 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brain.dialogue import effects as do
-from brain.dialogue import events, outputs, reply
-from brain.dialogue.config import HouseRules, SessionConfig, changed, rules
+from brain.dialogue import events, inbox, outputs, progress
+from brain.dialogue.config import (
+    HouseRules,
+    SessionConfig,
+    asks_for_moods,
+    changed,
+    rules,
+    system_prompt,
+)
 from brain.dialogue.history import History
 from brain.dialogue.microphone import Microphone
 from brain.dialogue.speaking import CheckPlayback, Hearing, Speaking, apology
@@ -63,52 +70,6 @@ class RobotMemory:
     last_reply: int = 0
 
 
-# -- the inbox's own items, beside the turn machine's events and a reply's progress -------------
-
-
-@dataclass(frozen=True)
-class _Heard:
-    samples: NDArray[np.int16]
-
-
-@dataclass(frozen=True)
-class _Configure:
-    changes: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class _Played:
-    reply_id: int
-    seconds: float
-
-
-@dataclass(frozen=True)
-class _HangUp:
-    code: int
-    reason: str
-
-
-@dataclass(frozen=True)
-class _HeardTurn:
-    """A transcription is done, one way or the other."""
-
-    event: events.Transcribed | events.TranscriptionFailed
-    stt_ms: float
-
-
-_Item = (
-    events.Event
-    | reply.Progress
-    | outputs.Problem
-    | _Heard
-    | _Configure
-    | _Played
-    | CheckPlayback
-    | _HangUp
-    | _HeardTurn
-)
-
-
 class Session:
     """One robot, from its connection to its end. Methods are for the event loop's thread.
 
@@ -128,7 +89,7 @@ class Session:
         self._engines = engines
         self._house = house
         self._memory = memory
-        self._inbox: asyncio.Queue[_Item] = asyncio.Queue()
+        self._inbox: asyncio.Queue[inbox.Item] = asyncio.Queue()
         self._state = State(
             rules=rules(self.config, house),
             last_turn=memory.last_turn,
@@ -171,15 +132,15 @@ class Session:
             return
         self._shedding = False
         self._waiting += len(samples)
-        self._inbox.put_nowait(_Heard(samples))
+        self._inbox.put_nowait(inbox.Heard(samples))
 
     def configure(self, changes: Mapping[str, Any]) -> None:
         """Change the session; checked values only (see `config.changed`)."""
-        self._inbox.put_nowait(_Configure(changes))
+        self._inbox.put_nowait(inbox.Configure(changes))
 
     def played(self, reply_id: int, seconds: float) -> None:
         """A playback mark."""
-        self._inbox.put_nowait(_Played(reply_id, seconds))
+        self._inbox.put_nowait(inbox.Played(reply_id, seconds))
 
     def idle(self, seconds: float, note: str) -> None:
         """The robot has been idle."""
@@ -195,7 +156,7 @@ class Session:
 
     def hang_up(self, code: int, reason: str) -> None:
         """End the session with this close code. Twice is the same as once."""
-        self._inbox.put_nowait(_HangUp(code, reason))
+        self._inbox.put_nowait(inbox.HangUp(code, reason))
 
     # -- the actor -----------------------------------------------------------------------------
 
@@ -205,11 +166,11 @@ class Session:
         try:
             while True:
                 item = await self._inbox.get()
-                if isinstance(item, _HangUp):
+                if isinstance(item, inbox.HangUp):
                     closed = outputs.Closed(item.code, item.reason)
                     return
                 self._take(item)
-                if isinstance(item, _Heard):
+                if isinstance(item, inbox.Heard):
                     await asyncio.sleep(0)  # a burst of sound must not hold up other robots
         except Exception:
             # A fault of ours ends this session, visibly, and no other.
@@ -229,32 +190,33 @@ class Session:
             self._memory.last_reply = self._state.last_reply
             self._send(closed)
 
-    def _take(self, item: _Item) -> None:
+    def _take(self, item: inbox.Item) -> None:
         match item:
-            case _Heard():
+            case inbox.Heard():
                 self._listen(item)
-            case _Configure():
+            case inbox.Configure():
                 self._reconfigure(item.changes)
-            case _Played():
+            case inbox.Played():
                 self._speaking.mark(item.reply_id, item.seconds)
             case CheckPlayback():
                 self._speaking.check()
-            case _HeardTurn():
+            case inbox.Understood():
                 if self._hearing is not None and self._hearing.turn == item.event.turn:
                     self._hearing = replace(self._hearing, stt_ms=item.stt_ms)
                 self._step(item.event)
             case outputs.Problem():
                 self._send(item)
             case (
-                reply.FirstToken()
-                | reply.FirstClause()
-                | reply.Called()
-                | reply.Block()
-                | reply.AllSaid()
-                | reply.Failed()
+                progress.FirstToken()
+                | progress.MoodTold()
+                | progress.FirstClause()
+                | progress.Called()
+                | progress.Block()
+                | progress.AllSaid()
+                | progress.Failed()
             ):
-                self._speaking.progress(item)
-            case _HangUp():
+                self._speaking.learn(item)
+            case inbox.HangUp():
                 raise AssertionError("run looks for this itself")
             case _:
                 self._step(item)
@@ -263,10 +225,14 @@ class Session:
         self._state, wanted = step(self._state, event)
         for effect in wanted:
             self._carry_out(effect)
-        if self._state.reply is None and not self._state.answering:
-            self.quiet.set()
-        else:
+        if self._state.reply is not None or self._state.answering:
             self.quiet.clear()
+            return
+        # Whoever cancels is told that nothing is under way, even if nothing was.
+        news = not self.quiet.is_set() or isinstance(event, events.Cancel)
+        if news and not self._state.closed:
+            self._send(outputs.Listening())
+        self.quiet.set()
 
     def _carry_out(self, effect: do.Effect) -> None:
         match effect:
@@ -295,7 +261,7 @@ class Session:
 
     # -- ears ----------------------------------------------------------------------------------
 
-    def _listen(self, heard: _Heard) -> None:
+    def _listen(self, heard: inbox.Heard) -> None:
         self._waiting -= len(heard.samples)
         if len(heard.samples) > self.config.input_sample_rate:
             self._send(outputs.Problem("bad_audio", "audio: a chunk is at most 1 s long"))
@@ -344,7 +310,7 @@ class Session:
             event = events.TranscriptionFailed(turn, "internal", "hearing failed; see the log")
         finally:
             self._tickets.discard(ticket)
-        self._inbox.put_nowait(_HeardTurn(event, round((self._now() - started) * 1000, 1)))
+        self._inbox.put_nowait(inbox.Understood(event, round((self._now() - started) * 1000, 1)))
 
     # -- mind and mouth ------------------------------------------------------------------------
 
@@ -358,13 +324,15 @@ class Session:
             self._brief(effect), effect.kind, hearing, marks=self.config.playback_marks
         )
 
-    def _brief(self, effect: do.StartReply) -> reply.Brief:
+    def _brief(self, effect: do.StartReply) -> progress.Brief:
         config, history = self.config, self._memory.history
-        brief = reply.Brief(
+        brief = progress.Brief(
             effect.reply_id,
             effect.turn,
             voice=config.voice,
             output_sample_rate=config.output_sample_rate,
+            temperature=config.temperature,
+            max_tokens=config.max_output_tokens,
         )
         if effect.kind == "say":
             return replace(brief, text=effect.text)
@@ -374,16 +342,20 @@ class Session:
         self._rounds = (effect.turn, rounds + 1 if turn == effect.turn else 0)
         if effect.kind == "follow_up":
             self._settle_calls()
-        messages = [Message("system", config.instructions), *history.messages()]
+        moods = asks_for_moods(config, self._house)
+        system = system_prompt(config, moods=moods)
+        messages = [Message("system", system), *history.messages(moods=moods)]
         if effect.kind == "idle":
             messages.append(Message("user", effect.text))
         tools = config.tools if self._rounds[1] < self._house.max_tool_rounds else ()
-        return replace(brief, messages=messages, tools=tools, mute=effect.kind == "idle")
+        return replace(
+            brief, messages=messages, tools=tools, mute=effect.kind == "idle", moods=moods
+        )
 
     def _end_reply(self, effect: do.EndReply) -> None:
         spoken = self._speaking.end(effect.reply_id, effect.reason)
         if spoken.kind != "idle":  # what an idle robot does is no part of the conversation
-            self._memory.history.assistant_said(spoken.text, spoken.calls)
+            self._memory.history.assistant_said(spoken.text, spoken.calls, spoken.tags)
 
     # -- parts ---------------------------------------------------------------------------------
 

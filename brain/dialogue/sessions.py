@@ -7,11 +7,14 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
-from brain.dialogue.config import HouseRules
+from brain.dialogue.config import HouseRules, SessionConfig
 from brain.dialogue.history import History
 from brain.dialogue.session import Engines, RobotMemory, Session
+
+REPLACED = "replaced_by_newer_session"
 
 
 class Full(Exception):
@@ -28,12 +31,24 @@ class GoingDown(Exception):
 
 @dataclass
 class SessionCounters:
-    """Since the start of the process."""
+    """Since the start of the process. `preempted`: replaced by a newer session of their robot."""
 
-    opened: int = 0
+    registered: int = 0
+    preempted: int = 0
+    unregistered: int = 0
     resumed: int = 0
-    replaced: int = 0
     refused: int = 0
+
+
+@dataclass(frozen=True)
+class Caller:
+    """What a robot says of itself as it connects, for diagnosis only: it decides nothing.
+
+    `session_seq` counts its sessions, `session_monotonic_ts_ms` is its clock; None: not given.
+    """
+
+    session_seq: int | None = None
+    session_monotonic_ts_ms: int | None = None
 
 
 @dataclass
@@ -42,6 +57,7 @@ class Connection:
 
     session: Session
     resumed: bool
+    caller: Caller = Caller()
     finished: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
@@ -83,21 +99,34 @@ class Sessions:
         return len(self._open)
 
     @property
-    def robots(self) -> list[str]:
-        """Ids of the robots that are connected."""
-        return sorted(self._open)
+    def robots(self) -> dict[str, Caller]:
+        """The robots that are connected, by their ids, and what each said of itself."""
+        return {robot: self._open[robot].caller for robot in sorted(self._open)}
 
-    async def open(self, robot_id: str | None) -> Connection:
-        """A new session, which the caller runs and then gives to `close`.
+    def account(self) -> dict[str, Any]:
+        """The sessions, as `/health` tells of them."""
+        robots = {robot: asdict(caller) for robot, caller in self.robots.items()}
+        return {"active_sessions": self.active, **asdict(self.counters), "robots": robots}
 
-        An older one of the same robot is ended first. Raises `Full` or `GoingDown`.
+    async def open(
+        self,
+        robot_id: str | None,
+        *,
+        defaults: SessionConfig | None = None,
+        caller: Caller | None = None,
+    ) -> Connection:
+        """A new session, which the wire runs and then gives to `close`.
+
+        An older one of the same robot is ended first, whatever the two say of themselves: a robot
+        that has rebooted counts from 0 again. `defaults`: of this wire, where it has its own.
+        Raises `Full` or `GoingDown`.
         """
         if self._going_down:
             raise GoingDown("the brain is going down; come back")
         known = robot_id or f"anonymous-{secrets.token_hex(4)}"
         while (older := self._open.get(known)) is not None:
-            self.counters.replaced += 1
-            older.session.hang_up(4001, "replaced by a newer session of this robot")
+            self.counters.preempted += 1
+            older.session.hang_up(4001, REPLACED)
             await older.finished.wait()
             self._forget(known, older)
         if len(self._open) >= self._max_sessions:
@@ -105,12 +134,13 @@ class Sessions:
             raise Full(retry_after_s=5)
         memory = self._recall(known)
         resumed = memory is not None
-        self.counters.opened += 1
+        self.counters.registered += 1
         self.counters.resumed += resumed
         memory = memory or RobotMemory(History(self.house.history_chars))
         self._memories[known] = (self._clock(), memory)
-        session = Session(secrets.token_hex(8), known, self._engines, self.house, memory)
-        connection = Connection(session, resumed)
+        house = replace(self.house, defaults=defaults) if defaults is not None else self.house
+        session = Session(secrets.token_hex(8), known, self._engines, house, memory)
+        connection = Connection(session, resumed, caller or Caller())
         self._open[known] = connection
         return connection
 
@@ -136,6 +166,7 @@ class Sessions:
     def _forget(self, robot: str, connection: Connection) -> None:
         if self._open.get(robot) is connection:
             del self._open[robot]
+            self.counters.unregistered += 1
             if robot in self._memories:
                 self._memories[robot] = (self._clock(), self._memories[robot][1])
 

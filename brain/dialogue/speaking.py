@@ -10,11 +10,11 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from brain.dialogue import events, outputs, reply
+from brain.dialogue import events, outputs, progress, reply
 from brain.dialogue.playback import Playback
-from brain.dialogue.reply import Brief
+from brain.dialogue.progress import Brief
 from brain.dialogue.state import Kind
-from brain.engines.ports import LanguageModel, Synthesizer, Ticket, ToolCall
+from brain.engines.ports import Emotion, LanguageModel, Synthesizer, Ticket, ToolCall
 
 _APOLOGIES = {
     "stt_failed": "Sorry, my ears failed me just now. Please say that again.",
@@ -57,6 +57,7 @@ class _Active:
     first_token_at: float | None = None
     first_clause_at: float | None = None
     first_audio_at: float | None = None
+    tags: str = ""
 
     def timings(self) -> outputs.Timings:
         hearing = self.hearing
@@ -72,11 +73,15 @@ class _Active:
 
 @dataclass(frozen=True)
 class Spoken:
-    """What remains of a reply: the words that were heard and the tools that were called."""
+    """What remains of a reply: the words that were heard and the tools that were called.
+
+    `tags`: the mood that the model wrote in front of its words.
+    """
 
     kind: Kind
     text: str
     calls: tuple[ToolCall, ...]
+    tags: str = ""
 
 
 class Speaking:
@@ -90,7 +95,7 @@ class Speaking:
         *,
         lead_s: float,
         tail_s: float,
-        post: Callable[[reply.Progress | CheckPlayback], None],
+        post: Callable[[progress.Progress | CheckPlayback], None],
         send: Callable[[outputs.Output], None],
         step: Callable[[events.Event], None],
     ) -> None:
@@ -125,6 +130,7 @@ class Speaking:
         self._stop(active)
         active.ticket = Ticket(self._robot)
         active.brief = replace(active.brief, text=apology(code), mute=False)
+        active.tags = ""
         self._run(active)
 
     def end(self, reply_id: int, reason: outputs.Reason) -> Spoken:
@@ -138,26 +144,30 @@ class Speaking:
         if text:
             self._send(outputs.AssistantSaid(text, reply_id))
         self._send(outputs.ReplyDone(reply_id, reason, active.timings()))
-        return Spoken(active.kind, text, tuple(active.calls))
+        return Spoken(active.kind, text, tuple(active.calls), active.tags)
 
-    def progress(self, item: reply.Progress) -> None:
+    def learn(self, item: progress.Progress) -> None:
         """Something came of a reply; of one that is over it is dropped."""
         active = self._active
         if active is None or active.brief.reply_id != item.reply_id:
             return
         match item:
-            case reply.FirstToken():
+            case progress.FirstToken():
                 active.first_token_at = _now()
-            case reply.FirstClause():
+            case progress.MoodTold():
+                active.tags = item.written
+                emotion = item.emotion or Emotion("neutral")
+                self._send(outputs.EmotionShown(emotion, item.gestures, item.reply_id))
+            case progress.FirstClause():
                 active.first_clause_at = active.first_clause_at or _now()
-            case reply.Called():
+            case progress.Called():
                 self._call(active, item.call)
-            case reply.Block():
+            case progress.Block():
                 self._sound(active, item)
-            case reply.AllSaid():
+            case progress.AllSaid():
                 active.all_said = True
                 self.check()
-            case reply.Failed():
+            case progress.Failed():
                 self._step(
                     events.ReplyFailed(item.reply_id, item.code, item.message, mute=item.mute)
                 )
@@ -220,7 +230,7 @@ class Speaking:
             self._step(events.SoundEnded())
         self._watch()
 
-    def _sound(self, active: _Active, block: reply.Block) -> None:
+    def _sound(self, active: _Active, block: progress.Block) -> None:
         if block.clause is not None:
             active.playback.clause(block.clause)
             self._send(outputs.ClauseStarted(block.clause, block.reply_id))

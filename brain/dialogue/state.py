@@ -111,6 +111,7 @@ class State:
     open_calls: the latest tool calls without a result, of any turn. results: calls of the active
     reply whose results came before its end, with whether a follow-up was asked for.
     answers_tools: this robot has sent a result before. overflowed: the robot was told.
+    ended_by_silence: the last turn was, so that an `EndUtterance` on its way is for it.
     """
 
     rules: Rules = field(default_factory=Rules)
@@ -127,6 +128,7 @@ class State:
     results: frozenset[tuple[str, bool]] = frozenset()
     answers_tools: bool = False
     overflowed: bool = False
+    ended_by_silence: bool = False
     closed: bool = False
 
     @property

@@ -19,20 +19,15 @@ whenever speech resumes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from brain.dialogue.effects import (
     Apologise,
     AwaitTools,
-    Effect,
-    EndReply,
     ForgetSound,
     Remember,
     RememberResult,
     Send,
-    StartReply,
-    StartTranscription,
 )
 from brain.dialogue.events import (
     CallMade,
@@ -57,21 +52,30 @@ from brain.dialogue.events import (
     TranscriptionFailed,
     Typed,
 )
-from brain.dialogue.outputs import Problem, Reason, SpeechStarted, SpeechStopped, UserSaid
+from brain.dialogue.outputs import Problem, SpeechStopped, UserSaid
 from brain.dialogue.state import (
     FRAME,
     RATE,
     Idle,
-    Kind,
     Listening,
     Pausing,
-    Replying,
     State,
     ToolWait,
     Utterance,
 )
-
-Step = tuple[State, tuple[Effect, ...]]
+from brain.dialogue.turn_parts import (
+    Step,
+    bounded,
+    certain,
+    commit,
+    end_reply,
+    follow_up,
+    open_turn,
+    start_reply,
+    the_reply,
+    the_utterance,
+    then,
+)
 
 # A robot that never answers a tool call must not make the list of open ones grow for ever.
 _OPEN_CALLS = 64
@@ -128,7 +132,7 @@ def _frame(state: State, event: Frame) -> Step:
     state = replace(state, now=event.end)
     if state.deaf:
         return replace(state, floor=Idle(), free_from=event.end), ()
-    utterance = _utterance(state)
+    utterance = the_utterance(state)
     start = max(state.free_from, state.now - FRAME - state.rules.pre_roll)
     if event.speech:
         if utterance is None:
@@ -142,7 +146,7 @@ def _frame(state: State, event: Frame) -> Step:
                 revision=utterance.revision + resumed,
             )
         state = replace(state, floor=Listening(utterance))
-        return _then(_certain(state), _bounded)
+        return then(certain(state), bounded)
     if utterance is None:
         return state, ()
     silence = state.now - utterance.end
@@ -150,8 +154,8 @@ def _frame(state: State, event: Frame) -> Step:
         if silence >= state.rules.gap:
             return replace(state, floor=Idle()), ()
     elif silence >= state.rules.silence:
-        return _commit(state)
-    return _bounded(replace(state, floor=Pausing(utterance)))
+        return commit(state)
+    return bounded(replace(state, floor=Pausing(utterance)))
 
 
 def _sound(state: State, event: Sound) -> Step:
@@ -172,10 +176,10 @@ def _sound(state: State, event: Sound) -> Step:
 
 
 def _starved(state: State) -> Step:
-    utterance = _utterance(state)
+    utterance = the_utterance(state)
     if utterance is None:
         return state, ()
-    return _commit(state) if utterance.turn else (replace(state, floor=Idle()), ())
+    return commit(state) if utterance.turn else (replace(state, floor=Idle()), ())
 
 
 def _end_utterance(state: State) -> Step:
@@ -188,16 +192,25 @@ def _end_utterance(state: State) -> Step:
                 floor=Pausing(Utterance(start=start, end=end, voiced=end - start)),
                 overflowed=False,
             )
-            return _then(_open_turn(state), _commit)
+            return _ended_by_robot(then(open_turn(state), commit))
     else:
-        utterance = _utterance(state)
+        utterance = the_utterance(state)
         if utterance is not None:
-            return _then(_open_turn(state) if not utterance.turn else (state, ()), _commit)
+            opened = open_turn(state) if not utterance.turn else (state, ())
+            return _ended_by_robot(then(opened, commit))
+        if state.ended_by_silence or state.answering or state.reply is not None:
+            # Silence was faster: that turn has ended already.
+            return replace(state, ended_by_silence=False), ()
     return state, (Send(Problem("not_understood", "no speech was heard before end_utterance")),)
 
 
+def _ended_by_robot(ended: Step) -> Step:
+    state, effects = ended
+    return replace(state, ended_by_silence=False), effects
+
+
 def _clear(state: State) -> Step:
-    utterance = _utterance(state)
+    utterance = the_utterance(state)
     state = replace(state, floor=Idle(), free_from=state.now, overflowed=False)
     stopped = (Send(SpeechStopped(utterance.turn)),) if utterance and utterance.turn else ()
     return state, (*stopped, ForgetSound())
@@ -205,26 +218,26 @@ def _clear(state: State) -> Step:
 
 def _cancel(state: State) -> Step:
     state = replace(state, answering=0, wait=None)
-    return _end_reply(state, "cancelled")
+    return end_reply(state, "cancelled")
 
 
 def _typed(state: State, event: Typed) -> Step:
     turn = state.last_turn + 1
-    state, ended = _end_reply(replace(state, last_turn=turn, wait=None), "interrupted")
-    state, started = _start_reply(state, turn, "answer")
+    state, ended = end_reply(replace(state, last_turn=turn, wait=None), "interrupted")
+    state, started = start_reply(state, turn, "answer")
     return state, (*ended, Remember(event.text), *started)
 
 
 def _say(state: State, event: Say) -> Step:
     turn = state.last_turn + 1
-    return _start_reply(replace(state, last_turn=turn), turn, "say", event.text)
+    return start_reply(replace(state, last_turn=turn), turn, "say", event.text)
 
 
 def _idle_signal(state: State, event: IdleSignal) -> Step:
-    if state.reply or state.wait or state.answering or _utterance(state):
+    if state.reply or state.wait or state.answering or the_utterance(state):
         return state, ()  # not idle after all
     turn = state.last_turn + 1
-    return _start_reply(replace(state, last_turn=turn), turn, "idle", event.note)
+    return start_reply(replace(state, last_turn=turn), turn, "idle", event.note)
 
 
 def _change_rules(state: State, event: ChangeRules) -> Step:
@@ -238,21 +251,22 @@ def _change_rules(state: State, event: ChangeRules) -> Step:
 def _transcribed(state: State, event: Transcribed) -> Step:
     answer = event.turn == state.answering
     if not event.text:
-        problem = Send(Problem("not_understood", "nothing that could be understood was said"))
+        understood = "nothing that could be understood was said"
+        problem = Send(Problem("not_understood", understood, event.turn))
         return replace(state, answering=0 if answer else state.answering), (problem,)
     said = (Send(UserSaid(event.text, event.turn)), Remember(event.text))
     if not answer:  # the user went on speaking, typed, or cancelled meanwhile
         return state, said
-    state, started = _start_reply(state, event.turn, "answer")
+    state, started = start_reply(state, event.turn, "answer")
     return state, (*said, *started)
 
 
 def _transcription_failed(state: State, event: TranscriptionFailed) -> Step:
-    problem = Send(Problem(event.code, event.message))
+    problem = Send(Problem(event.code, event.message, event.turn))
     if event.turn != state.answering:
         return state, (problem,)
-    state, started = _start_reply(state, event.turn, "apology", event.code)
-    failing = replace(state, reply=replace(_reply(state), failing=True))
+    state, started = start_reply(state, event.turn, "apology", event.code)
+    failing = replace(state, reply=replace(the_reply(state), failing=True))
     return failing, (problem, *started)
 
 
@@ -281,7 +295,7 @@ def _tool_result(state: State, event: ToolResult) -> Step:
         missing=state.wait.missing - {event.call_id},
         wanted=state.wait.wanted or event.follow_up,
     )
-    return _then((replace(state, wait=wait), remember), _follow_up)
+    return then((replace(state, wait=wait), remember), follow_up)
 
 
 def _tools_overdue(state: State, event: ToolsOverdue) -> Step:
@@ -289,7 +303,7 @@ def _tools_overdue(state: State, event: ToolsOverdue) -> Step:
         return state, ()
     if not state.answers_tools:  # a robot that never answers isn't asked to
         return replace(state, wait=None), ()
-    return _follow_up(replace(state, wait=replace(state.wait, missing=frozenset(), wanted=True)))
+    return follow_up(replace(state, wait=replace(state.wait, missing=frozenset(), wanted=True)))
 
 
 def _sound_began(state: State) -> Step:
@@ -307,9 +321,9 @@ def _reply_played(state: State, event: ReplyPlayed) -> Step:
     if state.reply is None or state.reply.reply_id != event.reply_id:
         return state, ()
     reply, results = state.reply, state.results
-    state, ended = _end_reply(state, "failed" if reply.failing else "completed")
+    state, ended = end_reply(state, "failed" if reply.failing else "completed")
     if not reply.calls or reply.kind == "idle" or reply.failing:
-        state, waited = _follow_up(state)  # what a `say` has held up
+        state, waited = follow_up(state)  # what a `say` has held up
         return state, (*ended, *waited)
     wait = ToolWait(
         turn=reply.turn,
@@ -317,7 +331,7 @@ def _reply_played(state: State, event: ReplyPlayed) -> Step:
         missing=reply.calls - {call_id for call_id, _ in results},
         wanted=any(follow_up for _, follow_up in results),
     )
-    state, more = _follow_up(replace(state, wait=wait))
+    state, more = follow_up(replace(state, wait=wait))
     waiting = (AwaitTools(reply.reply_id),) if state.wait is not None else ()
     return state, (*ended, *more, *waiting)
 
@@ -325,107 +339,14 @@ def _reply_played(state: State, event: ReplyPlayed) -> Step:
 def _reply_failed(state: State, event: ReplyFailed) -> Step:
     if state.reply is None or state.reply.reply_id != event.reply_id:
         return state, ()
-    problem = Send(Problem(event.code, event.message))
+    problem = Send(Problem(event.code, event.message, state.reply.turn))
     if event.mute or state.reply.failing:
-        state, ended = _end_reply(state, "failed")
+        state, ended = end_reply(state, "failed")
         return state, (problem, *ended)
-    failing = replace(state, reply=replace(_reply(state), failing=True))
+    failing = replace(state, reply=replace(the_reply(state), failing=True))
     return failing, (problem, Apologise(event.reply_id, event.code))
 
 
 def _hangup(state: State) -> Step:
-    state, ended = _end_reply(state, "cancelled")
+    state, ended = end_reply(state, "cancelled")
     return replace(state, closed=True, floor=Idle(), wait=None, answering=0), ended
-
-
-# -- parts of steps ----------------------------------------------------------------------------
-
-
-def _reply(state: State) -> Replying:
-    assert state.reply is not None
-    return state.reply
-
-
-def _utterance(state: State) -> Utterance | None:
-    return None if isinstance(state.floor, Idle) else state.floor.utterance
-
-
-def _with_utterance(state: State, utterance: Utterance) -> State:
-    assert not isinstance(state.floor, Idle)
-    return replace(state, floor=type(state.floor)(utterance))
-
-
-def _then(first: Step, next_step: Callable[[State], Step]) -> Step:
-    state, effects = first
-    state, more = next_step(state)
-    return state, (*effects, *more)
-
-
-def _certain(state: State) -> Step:
-    """Open the turn once there is enough speech to be sure of it."""
-    utterance = _utterance(state)
-    assert utterance is not None
-    needed = state.rules.barge_in if state.reply else state.rules.min_speech
-    if utterance.turn or utterance.voiced < needed:
-        return state, ()
-    return _open_turn(state)
-
-
-def _open_turn(state: State) -> Step:
-    """Speech it is: the reply that it interrupts ends first."""
-    utterance = _utterance(state)
-    assert utterance is not None
-    turn = state.last_turn + 1
-    state = _with_utterance(state, replace(utterance, turn=turn))
-    state, ended = _end_reply(replace(state, last_turn=turn, answering=0, wait=None), "interrupted")
-    return state, (*ended, Send(SpeechStarted(turn)))
-
-
-def _bounded(state: State) -> Step:
-    """An utterance that has grown to its limit is processed as it is."""
-    utterance = _utterance(state)
-    if utterance is None or state.now - utterance.start < state.rules.max_utterance:
-        return state, ()
-    if not utterance.turn:
-        return replace(state, floor=Idle()), ()
-    return _commit(state)
-
-
-def _commit(state: State) -> Step:
-    """The turn is over: hear what was said. A reply still under way (typed meanwhile) ends."""
-    utterance = _utterance(state)
-    assert utterance is not None
-    turn = utterance.turn
-    end = min(state.now, utterance.end + state.rules.post_roll)
-    state, ended = _end_reply(
-        replace(state, floor=Idle(), free_from=end, answering=turn, wait=None), "interrupted"
-    )
-    hearing = StartTranscription(turn, utterance.revision, utterance.start, end, utterance.end)
-    if state.rules.push_to_talk:
-        state = replace(state, free_from=state.now)
-    return state, (*ended, Send(SpeechStopped(turn)), hearing)
-
-
-def _start_reply(state: State, turn: int, kind: Kind, text: str = "") -> Step:
-    reply_id = state.last_reply + 1
-    state, ended = _end_reply(state, "interrupted")
-    if kind != "say":  # a word of the robot's app in between puts nothing off for ever
-        state = replace(state, wait=None, answering=0)
-    state = replace(state, reply=Replying(reply_id, turn, kind), last_reply=reply_id)
-    return state, (*ended, StartReply(reply_id, turn, kind, text))
-
-
-def _end_reply(state: State, reason: Reason) -> Step:
-    if state.reply is None:
-        return state, ()
-    ended = EndReply(state.reply.reply_id, reason)
-    return replace(state, reply=None, results=frozenset()), (ended,)
-
-
-def _follow_up(state: State) -> Step:
-    """Speak about the results once all are in, if one of them asks for it."""
-    if state.wait is None or state.wait.missing or state.reply is not None:
-        return state, ()
-    if not state.wait.wanted:
-        return replace(state, wait=None), ()
-    return _start_reply(state, state.wait.turn, "follow_up")

@@ -15,7 +15,7 @@ from brain.api import wire_in, wire_out
 from brain.audio.pcm import Audio, to_bytes
 from brain.dialogue import outputs
 from brain.dialogue.config import SessionConfig
-from brain.engines.ports import ToolSpec
+from brain.engines.ports import Emotion, ToolSpec
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(max_size=20),
@@ -147,6 +147,7 @@ OUTPUTS: list[outputs.Output] = [
     outputs.SpeechStopped(1),
     outputs.UserSaid("hello", 1),
     outputs.ReplyStarted(1, 2),
+    outputs.EmotionShown(Emotion("happy", 0.8), ("nod",), 2),
     outputs.ReplyAudio(Audio(np.arange(4, dtype=np.int16), 16_000), 2, 0),
     outputs.ClauseStarted("Hi.", 2),
     outputs.AssistantSaid("Hi.", 2),
@@ -159,7 +160,11 @@ OUTPUTS: list[outputs.Output] = [
 
 
 def test_every_output_has_a_wire_form_with_its_type_first() -> None:
-    assert {type(output) for output in OUTPUTS} == set(get_args(outputs.Output)) - {outputs.Closed}
+    silent = {outputs.Closed, outputs.Listening}
+    assert {type(output) for output in OUTPUTS} == set(get_args(outputs.Output)) - silent
+    for closing in (outputs.Closed(1000, ""), outputs.Listening()):
+        with pytest.raises(ValueError, match="no message"):
+            wire_out.message(closing)
     for output in OUTPUTS:
         wire = json.loads(wire_out.message(output).model_dump_json())
         assert next(iter(wire)) == "type"
@@ -172,4 +177,6 @@ def test_the_seeds_messages_have_the_seeds_fields() -> None:
     assert by_type["transcript_assistant"]["text"] == "Hi."
     assert by_type["tool_call"]["name"] == "dance"
     assert json.loads(by_type["tool_call"]["args"]) == {}
+    assert by_type["emotion"]["name"] == "happy"
+    assert by_type["emotion"]["intensity"] == 0.8
     assert by_type["audio_delta"]["data"] == b64encode(b"\0\0\1\0\2\0\3\0").decode()

@@ -17,6 +17,7 @@ class Witness:
     open_turn: int | None = None
     turns: int = 0
     seq: int = 0
+    worded: bool = False
     is_closed: bool = False
 
     def see(self, output: outputs.Output) -> None:
@@ -25,7 +26,7 @@ class Witness:
             case outputs.ReplyStarted():
                 assert self.active is None, "two replies at once"
                 assert output.reply_id > max(self.begun, default=0), "reply ids must rise"
-                self.active, self.seq = output.reply_id, 0
+                self.active, self.seq, self.worded = output.reply_id, 0, False
                 self.begun.add(output.reply_id)
             case outputs.ReplyDone():
                 assert self.active == output.reply_id, "a terminal for no active reply"
@@ -37,8 +38,15 @@ class Witness:
                 assert output.seq == self.seq, "a piece of sound is missing or twice there"
                 assert len(output.audio.samples) > 0
                 self.seq += 1
+                self.worded = True
+            case outputs.EmotionShown():
+                assert self.active == output.reply_id, "a mood of a reply that isn't active"
+                assert not self.worded, "a mood after the reply's first word"
+            case outputs.Listening():
+                assert self.active is None, "listening while a reply is active"
             case outputs.ClauseStarted() | outputs.AssistantSaid() | outputs.ToolCalled():
                 assert self.active == output.reply_id, "words of a reply that isn't active"
+                self.worded = self.worded or isinstance(output, outputs.ClauseStarted)
             case outputs.SpeechStarted():
                 assert self.open_turn is None, "two turns open"
                 assert self.active is None, "a barge-in ends the reply before the turn opens"

@@ -28,11 +28,13 @@ def test_a_spoken_turn_is_answered() -> None:
         async with a_session() as robot:
             await robot.speak(np.concatenate((silence(500), speech(800), silence(600))))
             done = await robot.until(outputs.ReplyDone)
+            await robot.until(outputs.Listening)
             kinds = [type(output).__name__ for _, output in robot.said]
             assert done.reason == "completed"
             assert [k for i, k in enumerate(kinds) if i == 0 or kinds[i - 1] != k] == [
                 "SpeechStarted", "SpeechStopped", "UserSaid", "ReplyStarted", "ClauseStarted",
                 "ReplyAudio", "ClauseStarted", "ReplyAudio", "AssistantSaid", "ReplyDone",
+                "Listening",
             ]  # fmt: skip
             assert robot.all(outputs.UserSaid)[0].text == "hello robot"
             assert robot.all(outputs.AssistantSaid)[0].text == "Hello there, nice to meet you."

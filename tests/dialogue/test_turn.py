@@ -289,6 +289,30 @@ def test_the_open_calls_of_a_robot_that_never_answers_stay_few() -> None:
     assert "call_999" in state.open_calls
 
 
+def test_an_end_utterance_that_silence_was_faster_than_is_no_error() -> None:
+    state, _ = speech_then_silence(State(), 800, 600)
+    state, wanted = step(state, events.EndUtterance())
+    assert (wanted, state.answering) == ((), 1)
+    # Even when the turn is over altogether; but it is for that turn alone.
+    state, _ = speech_then_silence(State(), 800, 600)
+    state, _ = step(state, events.Transcribed(1, ""))
+    state, wanted = step(state, events.EndUtterance())
+    assert wanted == ()
+    state, (problem,) = step(state, events.EndUtterance())
+    assert isinstance(problem, effects.Send)
+    assert problem.output == Problem("not_understood", "no speech was heard before end_utterance")
+
+
+def test_an_end_utterance_of_the_robot_is_not_followed_by_a_free_one() -> None:
+    state, _ = speech_then_silence(State(), 800, 100)
+    state, wanted = step(state, events.EndUtterance())
+    assert [type(effect).__name__ for effect in wanted] == ["Send", "StartTranscription"]
+    state, _ = step(state, events.Transcribed(1, ""))
+    _, (problem,) = step(state, events.EndUtterance())
+    assert isinstance(problem, effects.Send)
+    assert isinstance(problem.output, Problem)
+
+
 def test_a_later_frame_never_makes_the_clock_run_back() -> None:
     state = replace(State(), rules=Rules(push_to_talk=True))
     for _ in range(2_000):

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from brain.api import local_socket, wire_out
+from brain.api import converse, local_socket, wire_out
 from brain.app import http_server
 from brain.dialogue.config import HouseRules
 from brain.dialogue.session import Engines
@@ -96,8 +96,12 @@ async def a_brain(
     token: str = "",
     idle_limit_s: float = 60,
     max_sessions: int = 300,
+    converse_vad: bool = False,
 ) -> AsyncIterator[str]:
-    """A brain with scripted engines on a free loopback port; yields ws://HOST:PORT/ws."""
+    """A brain with scripted engines on a free loopback port; yields ws://HOST:PORT/ws.
+
+    `/converse` is beside it, on the same sessions.
+    """
     engines = Engines(
         ScriptedDetector(),
         ears or ScriptedTranscriber(["hello robot"], seconds=0.02),
@@ -123,6 +127,11 @@ async def a_brain(
             idle_limit_s=idle_limit_s,
         )
     )
+    app.include_router(
+        converse.router(
+            sessions, vad=converse_vad, serves=serves, token=token, idle_limit_s=idle_limit_s
+        )
+    )
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         server: uvicorn.Server = http_server(app)
@@ -144,3 +153,19 @@ async def a_robot(
 ) -> AsyncIterator[Robot]:
     async with connect(f"{address}{query}", max_size=None, **options) as connection:
         yield Robot(connection)
+
+
+@contextlib.asynccontextmanager
+async def a_server(app: FastAPI) -> AsyncIterator[str]:
+    """`app` as the brain serves it, on a free loopback port; yields http://HOST:PORT."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        server: uvicorn.Server = http_server(app)
+        serving = asyncio.ensure_future(server.serve(sockets=[listener]))
+        while not server.started:  # noqa: ASYNC110 - uvicorn has no event for this
+            await asyncio.sleep(0.01)
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            await serving

@@ -189,7 +189,7 @@ def test_a_client_that_vanishes_in_mid_word_leaves_nothing_behind() -> None:
 
 def test_a_client_that_stops_reading_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
-        monkeypatch.setattr("brain.api.local_socket._STOPPED_READING_S", 0.5)
+        monkeypatch.setattr("brain.api.socket_session._STOPPED_READING_S", 0.5)
         mind = ScriptedMind(["word " * 4_000], first_seconds=0, token_seconds=0)
         # Much sound, far ahead: it fills the buffers on the way within a moment.
         house = HouseRules(lead_ms=3_600_000)

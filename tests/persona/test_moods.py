@@ -41,6 +41,11 @@ def parse(pieces: list[str]) -> tuple[MoodTags, str]:
         ("[happy]", "happy", [], ""),
         ("", None, [], ""),
         ("I like [brackets] here", None, [], "I like [brackets] here"),
+        ("[happy 0.8] [nod 0.2] Hi.", "happy", ["nod"], "Hi."),
+        ("[happy] Hi. [excited] Let us [nod] play! [sad]", "happy", [], "Hi. Let us play! "),
+        ("Hi. [Excited 0.9]\nLet us play[nod].", None, [], "Hi. Let us play."),
+        ("[blink] [blink] [nod] [nod] [spin] Hm.", None, ["blink", "blink", "nod", "nod"], "Hm."),
+        ("[happy] The list [1, 2] [x] ends [", "happy", [], "The list [1, 2] [x] ends ["),
     ],
 )
 def test_tags_are_taken_off(
@@ -50,22 +55,68 @@ def test_tags_are_taken_off(
     assert (tags.emotion, tags.gestures, rest) == (emotion, gestures, said)
 
 
+@pytest.mark.parametrize(
+    ("tag", "intensity"),
+    [
+        ("[happy]", 0.6),
+        ("[happy 0.8]", 0.8),
+        ("[happy: 0.25]", 0.25),
+        ("[HAPPY .3]", 0.3),
+        ("[happy=1]", 1.0),
+        ("[happy 80]", 1.0),
+        ("[happy, 0]", 0.0),
+    ],
+)
+def test_a_mood_may_say_how_strong_it_is(tag: str, intensity: float) -> None:
+    tags, said = parse(list(f"{tag} Hello."))
+    assert (tags.emotion, tags.intensity, said) == ("happy", intensity, "Hello.")
+
+
+def test_what_was_written_can_be_shown_to_the_model_again() -> None:
+    for reply in ("[happy] [nod] Hi.", "[sad 0.4] Oh.", "[spin] Look.", "Hi."):
+        tags, said = parse([reply])
+        assert tags.written + said == reply
+    assert parse(["[Tired] [grumpy] [head-shake] No."])[0].written == "[sleepy] [headshake] "
+
+
+TAG = st.one_of(
+    st.sampled_from(EMOTIONS + GESTURES).map("[{}]".format),
+    st.builds("[{} {}]".format, st.sampled_from(EMOTIONS), st.floats(0, 1).map("{:.2f}".format)),
+)
+WORDS = st.text(alphabet="aZ .[]1é\n", max_size=12)
+
+
+@given(
+    st.lists(st.one_of(TAG, WORDS, st.text(max_size=10)), max_size=8).map("".join),
+    st.lists(st.integers(0, 120), max_size=8),
+)
+def test_pieces_make_no_difference(reply: str, cuts: list[int]) -> None:
+    places = [0, *sorted(min(cut, len(reply)) for cut in cuts), len(reply)]
+    assert parse([reply]) == parse([reply[a:b] for a, b in itertools.pairwise(places)])
+
+
 @given(
     st.sampled_from(EMOTIONS),
-    st.lists(st.sampled_from(GESTURES), max_size=3),
-    st.text(max_size=30),
-    st.lists(st.integers(0, 80), max_size=6),
+    st.lists(TAG, max_size=4),
+    st.lists(st.sampled_from(["Hello. ", "three ", "(four) ", "[five] ", "six "]), max_size=5),
+    st.data(),
 )
-def test_pieces_make_no_difference(
-    emotion: str, gestures: list[str], text: str, cuts: list[int]
+def test_no_tag_is_ever_spoken(
+    emotion: str, tags: list[str], words: list[str], data: st.DataObject
 ) -> None:
-    reply = f"[{emotion}] " + "".join(f"[{gesture}] " for gesture in gestures) + text
-    places = [0, *sorted(cuts), len(reply)]
-    pieces = [reply[a:b] for a, b in itertools.pairwise(places)]
-    whole, said_whole = parse([reply])
-    cut, said_cut = parse(pieces)
-    assert (whole.emotion, whole.gestures, said_whole) == (cut.emotion, cut.gestures, said_cut)
-    assert whole.emotion == emotion
+    parts = list(words)
+    for tag in tags:
+        parts.insert(data.draw(st.integers(0, len(parts))), f"{tag} ")
+    found, said = parse(list(f"[{emotion}] {''.join(parts)}"))
+    assert found.emotion == emotion
+    assert 0 <= found.intensity <= 1
+    assert set(found.gestures) <= set(GESTURES)
+    assert not any(tag in said for tag in (f"[{name}" for name in EMOTIONS + GESTURES))
+    spoken = "".join(words)
+    # Unknown words in brackets go only from the very front, where no word stands before them.
+    while spoken.startswith("[five] "):
+        spoken = spoken.removeprefix("[five] ")
+    assert said == spoken
 
 
 def test_speech_is_not_held_back_once_settled() -> None:
@@ -74,7 +125,7 @@ def test_speech_is_not_held_back_once_settled() -> None:
     assert not tags.settled
     assert tags.feed("He") == "He"
     assert tags.settled
-    assert tags.feed("llo [nod]") == "llo [nod]"
+    assert tags.feed("llo (nod)") == "llo (nod)"
 
 
 def test_the_names_are_those_of_the_plan() -> None:

@@ -1,0 +1,178 @@
+"""One robot's WebSocket, whatever is spoken on it: the door, the reading, the writing, the end.
+
+A `Wire` translates; this module keeps the limits that hold for every wire.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from fastapi import WebSocket, WebSocketDisconnect
+
+from brain.api import wire_in
+from brain.api.token import shows
+from brain.dialogue import outputs
+from brain.dialogue.config import SessionConfig
+from brain.dialogue.session import Session
+from brain.dialogue.sessions import Caller, Connection, Full, GoingDown, Sessions
+
+log = logging.getLogger(__name__)
+
+_STOPPED_READING_S = 5.0
+_LONGEST_ID = 64
+
+
+@dataclass(frozen=True)
+class Door:
+    """What every wire asks of a robot that connects.
+
+    A session begins once `serves` is set. `token` empty: none is asked for.
+    """
+
+    sessions: Sessions
+    serves: asyncio.Event
+    token: str
+    idle_limit_s: float
+
+
+class Wire(Protocol):
+    """One wire's way of saying things; made anew for each connection."""
+
+    def greeting(self, connection: Connection) -> str:
+        """The first frame that the robot gets."""
+
+    def frames(self, output: outputs.Output) -> Iterable[str | bytes]:
+        """What the robot gets of this output (never a `Closed`), in order; may be nothing."""
+
+    def take(self, session: Session, frame: str | bytes) -> None:
+        """Tell the session what is in a frame of the robot. Raises `wire_in.WireError`."""
+
+
+def is_an_id(robot_id: str) -> bool:
+    """Whether a robot may go by this name."""
+    return 0 < len(robot_id) <= _LONGEST_ID and robot_id.isprintable()
+
+
+async def shows_token(websocket: WebSocket, token: str) -> bool:
+    """Whether the robot shows the house's token; one that doesn't is sent away."""
+    if shows(websocket, token):
+        return True
+    await websocket.close(4401, "token missing or wrong")
+    return False
+
+
+async def serve(
+    websocket: WebSocket,
+    door: Door,
+    wire: Wire,
+    robot_id: str | None,
+    *,
+    defaults: SessionConfig | None = None,
+    caller: Caller | None = None,
+) -> None:
+    """Give the robot a session, and serve it to its end; the socket is accepted already."""
+    await door.serves.wait()  # a moment after a start; what the robot sends meanwhile is kept
+    try:
+        connection = await door.sessions.open(robot_id, defaults=defaults, caller=caller)
+    except Full as error:
+        await websocket.close(4429, f"full; retry_after_s={error.retry_after_s}")
+        return
+    except GoingDown as error:
+        await websocket.close(1001, str(error))
+        return
+    try:
+        await _converse(websocket, connection, wire, door.idle_limit_s)
+    finally:
+        door.sessions.close(connection)
+
+
+async def _converse(
+    websocket: WebSocket, connection: Connection, wire: Wire, idle_limit_s: float
+) -> None:
+    session = connection.session
+    running, writing, reading = tasks = [
+        asyncio.ensure_future(connection.run()),
+        asyncio.ensure_future(_write(websocket, connection, wire)),
+        asyncio.ensure_future(_read(websocket, session, wire, idle_limit_s)),
+    ]
+    try:
+        # The session goes on for as long as it is read; then it ends, and the writer says so.
+        await asyncio.wait((running, writing, reading), return_when=asyncio.FIRST_COMPLETED)
+        session.hang_up(1000, "")
+        await asyncio.wait((running, writing))
+    finally:
+        for task in tasks:
+            task.cancel()
+        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(outcome, Exception):
+                # A fault of ours; it has cost this session and no other.
+                log.error("session %s broke", session.session_id, exc_info=outcome)
+
+
+# -- brain -> robot ----------------------------------------------------------------------------
+
+
+async def _write(websocket: WebSocket, connection: Connection, wire: Wire) -> None:
+    session = connection.session
+    try:
+        await _in_time(websocket.send_text(wire.greeting(connection)))
+        while not isinstance(output := await session.outputs.get(), outputs.Closed):
+            for frame in wire.frames(output):
+                if isinstance(frame, bytes):
+                    await _in_time(websocket.send_bytes(frame))
+                else:
+                    await _in_time(websocket.send_text(frame))
+        await _in_time(websocket.close(output.code, output.reason))
+    except asyncio.TimeoutError:
+        log.warning("robot %s stopped reading", session.robot_id)
+        session.hang_up(4410, "the robot stopped reading")
+        await _drop(websocket, 4410)
+    except (WebSocketDisconnect, RuntimeError):
+        session.hang_up(1000, "")  # gone; starlette raises RuntimeError for a late send
+    except Exception:
+        # What can't be written is a fault of ours; the robot must not wait for ever.
+        log.exception("a message to robot %s could not be written", session.robot_id)
+        session.hang_up(1011, "internal error")
+        await _drop(websocket, 1011)
+
+
+async def _in_time(sending: Awaitable[None]) -> None:
+    await asyncio.wait_for(sending, _STOPPED_READING_S)
+
+
+async def _drop(websocket: WebSocket, code: int) -> None:
+    """Close towards a robot that doesn't read; it may not even take the close."""
+    try:
+        await asyncio.wait_for(websocket.close(code), 1.0)
+    except (asyncio.TimeoutError, WebSocketDisconnect, RuntimeError):
+        log.debug("the close frame wasn't taken either")
+
+
+# -- robot -> brain ----------------------------------------------------------------------------
+
+
+async def _read(websocket: WebSocket, session: Session, wire: Wire, idle_limit_s: float) -> None:
+    loop = asyncio.get_running_loop()
+    reason = f"no word from the robot for {idle_limit_s:g} s"
+    while True:
+        patience = loop.call_later(idle_limit_s, session.hang_up, 4408, reason)
+        try:
+            frame = await websocket.receive()
+        finally:
+            patience.cancel()
+        if frame["type"] == "websocket.disconnect":
+            session.hang_up(1000, "")
+            return
+        text = frame.get("text")
+        data: str | bytes = frame["bytes"] if text is None else text
+        if len(data.encode() if isinstance(data, str) else data) > wire_in.MAX_MESSAGE_BYTES:
+            session.hang_up(4413, "a message is at most 1 MiB")
+            return
+        try:
+            wire.take(session, data)
+        except wire_in.WireError as error:
+            session.report(error.code, str(error))

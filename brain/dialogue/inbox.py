@@ -1,0 +1,64 @@
+"""What comes into a session's inbox beside the turn machine's events and a reply's progress."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brain.dialogue import events, outputs, progress
+from brain.dialogue.speaking import CheckPlayback
+
+
+@dataclass(frozen=True)
+class Heard:
+    """Sound of the microphone, int16 at the session's input rate."""
+
+    samples: NDArray[np.int16]
+
+
+@dataclass(frozen=True)
+class Configure:
+    """The session is to be changed; values are checked."""
+
+    changes: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Played:
+    """A playback mark."""
+
+    reply_id: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class HangUp:
+    """The session is to end with this close code."""
+
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Understood:
+    """A transcription is done, one way or the other."""
+
+    event: events.Transcribed | events.TranscriptionFailed
+    stt_ms: float
+
+
+Item = (
+    events.Event
+    | progress.Progress
+    | outputs.Problem
+    | Heard
+    | Configure
+    | Played
+    | CheckPlayback
+    | HangUp
+    | Understood
+)
