@@ -11,9 +11,10 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(
         prog="robot-client",
         description="Talk to a Robot Brain. With --wav or --text it asks those, one after another, "
-        "and ends; without, it uses microphone and speaker until Ctrl-C.",
-        epilog="Exit status: 0 all heard, 1 something wasn't heard, 2 bad arguments or files, "
-        "69 no brain (not there, full, or it refused).",
+        "and ends; without, it uses microphone and speaker until Ctrl-C. 'robot-client simulate' "
+        "plays supervisors instead: see 'robot-client simulate --help'.",
+        epilog="Exit status: 0 all heard, 1 something wasn't heard, 2 bad arguments, files or "
+        "devices, 69 no brain (not there, full, or it refused).",
     )
     server = p.add_argument_group("the brain")
     server.add_argument("--local-server-ip", default="127.0.0.1", metavar="HOST")

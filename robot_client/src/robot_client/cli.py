@@ -28,8 +28,13 @@ EXIT_OK, EXIT_NOT_HEARD, EXIT_USAGE, EXIT_NO_BRAIN = 0, 1, 2, 69
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command. Returns the exit status."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if words[:1] == ["simulate"]:
+        from robot_client import simulate  # with the HTTP library, which a talk doesn't need
+
+        return simulate.main(words[1:])
     p = parser()
-    args = p.parse_args(arguments)
+    args = p.parse_args(words)
     if args.out is not None and not args.asks:
         p.error("--out needs something to ask: --wav or --text")
     try:
@@ -44,9 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_USAGE
     try:
         return asyncio.run(_run(args, questions, session, tools or []))
-    except (NoBrainError, NoDeviceError) as error:
+    except NoBrainError as error:
         print(f"robot-client: {error}", file=sys.stderr)
         return EXIT_NO_BRAIN
+    except NoDeviceError as error:
+        print(f"robot-client: {error}", file=sys.stderr)
+        return EXIT_USAGE
     except KeyboardInterrupt:
         return EXIT_OK
 

@@ -33,8 +33,8 @@ def _sounddevice() -> Any:
         import sounddevice
     except ImportError as error:
         raise NoDeviceError(
-            "microphone and speaker need the extra: pip install 'robot-brain-client[audio]'; "
-            "or ask a file with --wav"
+            "microphone and speaker need the package sounddevice, the extra `audio` "
+            "of robot-brain-client; or ask a file with --wav"
         ) from error
     except OSError as error:  # sounddevice is there, the PortAudio library isn't
         raise NoDeviceError(f"sound can't be used: {error}; install PortAudio") from error

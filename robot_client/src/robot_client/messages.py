@@ -121,10 +121,15 @@ class ToolCall:
 
 @dataclass(frozen=True)
 class Emotion:
-    """How the character feels; intensity from 0 to 1."""
+    """How the character feels, before its reply is heard; intensity from 0 to 1.
+
+    `gestures` go with the reply.
+    """
 
     name: str
     intensity: float = 1.0
+    gestures: tuple[str, ...] = ()
+    reply_id: int = 0
 
 
 @dataclass(frozen=True)

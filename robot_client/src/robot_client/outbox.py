@@ -75,13 +75,17 @@ class Outbox:
 
     def change_rate(self, sample_rate: int) -> None:
         """From now on sound has another rate, Hz; what waits at the old one is shed."""
-        self._shed(self._bytes)
+        self.drop_sound()
         self._limit = int(sample_rate * self._keep_s) * 2
         self._chunk = sample_rate * 2
 
     def drop_control(self) -> None:
         """Forget the control frames: they were meant for a connection that is gone."""
         self._items = deque(item for item in self._items if isinstance(item, Sound))
+
+    def drop_sound(self) -> None:
+        """Forget the sound, and count it as shed: it was meant for a connection that is gone."""
+        self._shed(self._bytes)
 
     def _shed(self, excess: int) -> None:
         if excess <= 0:

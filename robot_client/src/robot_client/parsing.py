@@ -148,7 +148,12 @@ _PARSERS: Mapping[str, Callable[[Fields], Message]] = MappingProxyType(
             _get(f, "call_id", str, ""),
             _get(f, "reply_id", int, 0),
         ),
-        "emotion": lambda f: Emotion(_get(f, "name", str), _get(f, "intensity", float, 1.0)),
+        "emotion": lambda f: Emotion(
+            _get(f, "name", str),
+            _get(f, "intensity", float, 1.0),
+            tuple(str(name) for name in _get(f, "gestures", list, [])),
+            _get(f, "reply_id", int, 0),
+        ),
         "reply_done": _reply_done,
         "error": lambda f: ErrorMessage(
             _get(f, "code", str), _get(f, "message", str, ""), _get(f, "fatal", bool, False)

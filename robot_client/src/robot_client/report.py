@@ -13,6 +13,7 @@ from robot_client.connection import Arrival, Disconnected, Stopped
 from robot_client.conversation import Flushed, ToolUsed
 from robot_client.messages import (
     AudioDelta,
+    Emotion,
     ErrorMessage,
     Ready,
     ReplyDone,
@@ -28,7 +29,8 @@ def line(seen: Seen) -> str | None:
     event = seen.event if isinstance(seen, Arrival) else seen
     if isinstance(event, Ready):
         engines = ", ".join(
-            f"{kind} {engine.name}{' (degraded)' if engine.degraded else ''}"
+            f"{kind} {engine.name}{f' {engine.model}' if engine.model else ''}"
+            f"{' (degraded, see /ready)' if engine.degraded else ''}"
             for kind, engine in event.engines.items()
         )
         again = ", resumed" if event.resumed else ""
@@ -37,6 +39,9 @@ def line(seen: Seen) -> str | None:
         return f"heard   {event.text}"
     if isinstance(event, TranscriptAssistant):
         return f"said    {event.text}" if event.text else None
+    if isinstance(event, Emotion):
+        gestures = f" ({', '.join(event.gestures)})" if event.gestures else ""
+        return f"feels   {event.name}{gestures}"
     if isinstance(event, ToolUsed):
         result = json.dumps(dict(event.outcome.output), ensure_ascii=False)
         return f"called  {event.call.name} {event.call.args} -> {result}"

@@ -97,6 +97,10 @@ def test_any_text_raises_nothing_but_a_message_error(frame: str) -> None:
             m.ErrorMessage("llm_busy", "later", True),
         ),
         ({"type": "emotion", "name": "joy", "intensity": 1}, m.Emotion("joy", 1.0)),
+        (
+            {"type": "emotion", "name": "joy", "gestures": ["nod"], "reply_id": 3},
+            m.Emotion("joy", 1.0, ("nod",), 3),
+        ),
         ({"type": "newer", "x": 1}, m.Unknown("newer", {"x": 1})),
     ],
 )
