@@ -4,32 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
+import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
 
 from brain import __version__
+from brain.api import converse, local_socket, tts, wire_out
 from brain.api import health as health_api
-from brain.api import local_socket, wire_out
-from brain.api.wire_in import tool_list
-from brain.dialogue.config import HouseRules, SessionConfig, TurnDetection
+from brain.api import plan as plan_api
+from brain.dialogue.config import HouseRules
 from brain.dialogue.session import Engines
 from brain.dialogue.sessions import Sessions
 from brain.engines.ladder import EngineState
 from brain.engines.loader import EngineSet
-from brain.engines.ports import EngineUnavailable, ToolSpec
+from brain.engines.ports import EngineUnavailable
+from brain.house import ConfigError, house_rules, with_usable_files
 from brain.ops import health
+from brain.ops.gpu_memory import GpuMemory
 from brain.ops.notify import Notifier
-from brain.persona.character import DEFAULT_INSTRUCTIONS
+from brain.persona.moods import EMOTION_ALIASES, EMOTIONS
+from brain.planner.options import plan_options
+from brain.planner.service import Planner
 from brain.settings import Settings
+from brain.settings.load import under_systemd
 
 log = logging.getLogger(__name__)
 
@@ -39,21 +44,18 @@ EXIT_CONFIG = 78
 # A message over 1 MiB is refused by name (4413); what is far over it never gets into memory.
 _WS_MAX_BYTES = 4 << 20
 _PING_S = 5.0
-# Characters of history for each token of context that neither the answer nor the tools need.
-_HISTORY_CHARS_PER_TOKEN = 2
-
-
-class ConfigError(ValueError):
-    """A file that a setting names can't be used; the message is one line for a person."""
+# A service manager that hears nothing for longer than that would end the start.
+_STILL_LOADING_S = 5.0
 
 
 def serve(settings: Settings) -> int:
     """Serve robots until SIGTERM or SIGINT; the exit status.
 
     0 after an orderly end, 1 if the address or an engine that nothing replaces can't be had, 78 if
-    a file that the settings name can't be used.
+    a file that the settings name can't be used (under systemd it is done without).
     """
     try:
+        settings = with_usable_files(settings, lenient=under_systemd(os.environ))
         house = house_rules(settings)
         return asyncio.run(_serve(settings, house), debug=False)
     except ConfigError as error:
@@ -67,12 +69,10 @@ def serve(settings: Settings) -> int:
 async def _serve(settings: Settings, house: HouseRules) -> int:
     with _listener(settings) as listener:
         engines = EngineSet(settings)
-        sessions = Sessions(
+        sessions = sessions_of(
+            settings,
             Engines(engines.detector, engines.transcriber, engines.mind, engines.mouth),
             house,
-            max_sessions=settings.max_sessions,
-            memory_s=settings.history_minutes * 60,
-            memory_robots=settings.history_robots,
         )
         stop = asyncio.Event()
         serves = asyncio.Event()
@@ -100,6 +100,24 @@ async def _serve(settings: Settings, house: HouseRules) -> int:
     return 0
 
 
+def sessions_of(
+    settings: Settings,
+    engines: Engines,
+    house: HouseRules,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+) -> Sessions:
+    """Who may be connected, and what is kept of those who were."""
+    return Sessions(
+        engines,
+        house,
+        max_sessions=settings.max_sessions,
+        memory_s=settings.history_minutes * 60,
+        memory_robots=settings.history_robots,
+        clock=clock,
+    )
+
+
 async def _load(
     settings: Settings, engines: EngineSet, serves: asyncio.Event, notifier: Notifier
 ) -> None:
@@ -107,13 +125,26 @@ async def _load(
     await engines.start()
     serves.set()
     log.info("the embedded engines serve")
-    await engines.wait_settled()
-    for state in engines.states():
-        log.info("%s: %s %s %s", state.kind, state.active or "none", state.model, state.reason)
+    while not await engines.wait_settled(_STILL_LOADING_S):
+        notifier.extend_timeout(3 * _STILL_LOADING_S)
+        notifier.status(_loading_line(engines.states()))
+    serving = ", ".join(
+        f"{state.kind} {state.active or 'none'} ({state.model})" for state in engines.states()
+    )
     degraded = [state.kind for state in engines.states() if state.reason]
-    status = f"degraded: {', '.join(degraded)}" if degraded else f"ready: {settings.brain_profile}"
-    notifier.ready(status)
-    log.info("%s", status)
+    status = f"degraded: {', '.join(degraded)}" if degraded else "ready"
+    notifier.ready(f"{status}; {serving}")
+    log.info("%s: profile %s; %s", status, settings.brain_profile, serving)
+
+
+def _loading_line(states: tuple[EngineState, ...]) -> str:
+    """What is on its way, and how far that is, for `systemctl status`."""
+    loading = [
+        f"{state.kind} ({state.progress})" if state.progress else state.kind
+        for state in states
+        if state.loading
+    ]
+    return f"loading: {', '.join(loading)}"
 
 
 # -- http --------------------------------------------------------------------------------------
@@ -134,11 +165,20 @@ def build_app(
         voices = engines.mouth.voices if engines.mouth is not None else ()
         return local_socket.House(settings.brain_profile, voices, _engines_out(engines.states()))
 
+    gpu_memory = GpuMemory()
+    planner = Planner(engines.mind, plan_options(settings))
+
     def health_report() -> health.Report:
         counters = {
-            "converse_sessions": {"active_sessions": sessions.active, **asdict(sessions.counters)}
+            "plan_admission": asdict(planner.admission),
+            "converse_sessions": sessions.account(),
         }
-        return health.health(settings, engines.states(), counters=counters)
+        return health.health(
+            settings,
+            engines.states(),
+            orpheus_vram_free_gb=gpu_memory.free_gb(),
+            counters=counters,
+        )
 
     def ready_report() -> health.Report:
         return health.ready(settings, engines.states(), version=__version__, stopping=stop.is_set())
@@ -152,6 +192,23 @@ def build_app(
             idle_limit_s=settings.session_idle_s,
         )
     )
+    app.include_router(
+        converse.router(
+            sessions,
+            vad=settings.converse_vad,
+            serves=serves,
+            token=settings.brain_token.get_secret_value(),
+            idle_limit_s=settings.session_idle_s,
+        )
+    )
+    app.include_router(
+        tts.router(
+            engines.mouth,
+            emotions={name: name for name in EMOTIONS} | EMOTION_ALIASES,
+            token=settings.brain_token.get_secret_value(),
+        )
+    )
+    app.include_router(plan_api.router(planner, token=settings.brain_token.get_secret_value()))
     app.include_router(health_api.router(health_report, ready_report))
     return app
 
@@ -185,9 +242,13 @@ def _listener(settings: Settings) -> socket.socket:
     host, port = settings.server_host, settings.server_port
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=256)
+        listener = socket.create_server((host, port), family=family, backlog=256)
     except OSError as error:
         raise OSError(f"can't listen on {host} port {port}: {error.strerror}") from error
+    # Connections inherit it. asyncio sets it only on sockets made with an explicit protocol number,
+    # which these are not; without it, what is sent in two pieces waits 40 ms for an ACK.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def _engines_out(states: tuple[EngineState, ...]) -> wire_out.EnginesOut:
@@ -201,65 +262,3 @@ def _engines_out(states: tuple[EngineState, ...]) -> wire_out.EnginesOut:
     return wire_out.EnginesOut(
         vad=out["vad"], stt=out["stt"], llm=out["llm"], tts=out.get("tts", none)
     )
-
-
-# -- the rules of the house --------------------------------------------------------------------
-
-
-def house_rules(settings: Settings) -> HouseRules:
-    """What holds for every session. Raises `ConfigError` for a bad tools or persona file."""
-    return HouseRules(
-        defaults=SessionConfig(
-            instructions=_instructions(settings),
-            tools=_tools(settings),
-            turn_detection=TurnDetection(
-                silence_ms=settings.vad_silence_ms, threshold=settings.vad_threshold
-            ),
-        ),
-        echo=settings.echo,
-        barge_in_ms=settings.barge_in_ms,
-        pre_roll_ms=settings.pre_roll_ms,
-        max_utterance_s=settings.max_utterance_s,
-        lead_ms=settings.tts_lead_ms,
-        tool_timeout_s=settings.tool_timeout_s,
-        history_chars=max(
-            1_000,
-            (settings.llm_context - settings.llm_max_output_tokens) * _HISTORY_CHARS_PER_TOKEN,
-        ),
-    )
-
-
-def _instructions(settings: Settings) -> str:
-    if not settings.persona_file:
-        return DEFAULT_INSTRUCTIONS
-    text = _read(Path(settings.persona_file), "PERSONA_FILE").strip()
-    if not text:
-        raise ConfigError(f"PERSONA_FILE={settings.persona_file}: the file is empty")
-    return text
-
-
-def _tools(settings: Settings) -> tuple[ToolSpec, ...]:
-    if settings.default_tools == "none":
-        return ()
-    if settings.default_tools == "reachy_mini":
-        path = Path(__file__).parent / "persona" / "reachy_mini_tools.json"
-    else:
-        path = Path(settings.default_tools)
-    text = _read(path, "DEFAULT_TOOLS")
-    try:
-        tools = tool_list(json.loads(text))
-    except (ValueError, RecursionError) as error:
-        reason = str(error).splitlines()[0]
-        raise ConfigError(
-            f"DEFAULT_TOOLS={settings.default_tools}: a list of tools was expected: {reason}"
-        ) from error
-    return tuple(ToolSpec(tool.name, tool.description, tool.parameters) for tool in tools)
-
-
-def _read(path: Path, setting: str) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{setting}={path}: can't be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{setting}={path}: the file isn't UTF-8 text") from error

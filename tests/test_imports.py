@@ -12,7 +12,8 @@ EVERYTHING = {
     "api", "audio", "dialogue", "engines", "models", "ops", "persona", "planner", "settings",
 }  # fmt: skip
 MAY_KNOW: dict[str, set[str]] = {
-    "app": EVERYTHING,
+    "app": EVERYTHING | {"house"},
+    "house": EVERYTHING,
     "cli": EVERYTHING | {"app"},
     "__main__": {"cli"},
     "__init__": set(),

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Sets up .venv with the brain, the robot client and all that they need, from hashed locks.
-# Needs git, python3 (3.10 to 3.13), gcc and g++. Usage: tools/setup.sh [PYTHON [VENV]]
+# Needs git, python3 (3.10 to 3.13) with pip or uv, gcc and g++. Usage: tools/setup.sh [PYTHON [VENV]]
+# CMAKE_ARGS are llama.cpp's (-DGGML_CUDA=ON); they are remembered until they are given anew.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -24,8 +25,10 @@ fi
 [ -n "$python" ] || fail "no Python from 3.10 to 3.13 was found; install one and try again"
 command -v g++ >/dev/null || fail "gcc and g++ are needed to compile llama.cpp (apt install g++)"
 
+cmake_args=${CMAKE_ARGS-$(cat "$venv/.cmake-args" 2>/dev/null || true)}
+
 # What the environment was made of; the same again means that there is nothing to do.
-stamp=$("$python" -VV; cat requirements.lock llama-cpp.lock pyproject.toml robot_client/pyproject.toml)
+stamp=$("$python" -VV; echo "$cmake_args"; cat requirements.lock llama-cpp.lock pyproject.toml robot_client/pyproject.toml)
 if [ -f "$venv/.made-of" ] && [ "$(cat "$venv/.made-of")" = "$stamp" ]; then
     exit 0
 fi
@@ -48,14 +51,14 @@ say "installing the locked packages"
 
 # llama.cpp has no wheel on the index. One built here serves every Python, so it is kept.
 version=$(sed -n 's/^llama-cpp-python==\([^ ]*\).*/\1/p' llama-cpp.lock)
-wheels=$cache/wheels/$(printf '%s' "$version-$(uname -m)-${CMAKE_ARGS:-}" | tr -c 'A-Za-z0-9.-' _)
+wheels=$cache/wheels/$(printf '%s' "$version-$(uname -m)-$cmake_args" | tr -c 'A-Za-z0-9.-' _)
 wheel=$(find "$wheels" -name 'llama_cpp_python-*.whl' 2>/dev/null | head -n 1 || true)
 if [ -z "$wheel" ]; then
-    say "compiling llama.cpp $version: about 4 minutes on 2 cores, once"
+    say "compiling llama.cpp $version ${cmake_args:-for the CPU}: about 4 minutes on 2 cores, once"
     mkdir -p "$wheels"
     log=$wheels/build.log
     # Ninja's own counter is the progress; the rest goes to the log.
-    if ! CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)} \
+    if ! CMAKE_ARGS=$cmake_args CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)} \
         "$venv/bin/python" -m pip wheel --verbose --disable-pip-version-check --no-deps \
         --require-hashes --no-binary llama-cpp-python -w "$wheels" -r llama-cpp.lock 2>&1 |
         tee "$log" | "$python" tools/build_progress.py; then
@@ -65,7 +68,8 @@ if [ -z "$wheel" ]; then
     wheel=$(find "$wheels" -name 'llama_cpp_python-*.whl' | head -n 1)
 fi
 say "installing llama.cpp, the brain and the robot client"
-"$uv" pip install --quiet --python "$venv/bin/python" --no-deps "$wheel"
+"$uv" pip install --quiet --python "$venv/bin/python" --no-deps --reinstall "$wheel"
 "$uv" pip install --quiet --python "$venv/bin/python" --no-deps --editable . --editable robot_client
+printf '%s\n' "$cmake_args" >"$venv/.cmake-args"
 printf '%s\n' "$stamp" >"$venv/.made-of"
 say "ready"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # sysexits.h: what a service manager and a person can tell from other failures.
 EXIT_CONFIG = 78
 EXIT_INTERRUPTED = 130
-COMMANDS = ("serve", "settings", "say", "listen", "models", "bench")
+COMMANDS = ("serve", "settings", "say", "listen", "plan", "models", "bench")
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +90,10 @@ def _parser() -> argparse.ArgumentParser:
     listen = commands.add_parser("listen", parents=[common], help="write down a WAV file's speech")
     listen.add_argument("wav", help="the file: PCM of any rate and number of channels")
 
+    plan = commands.add_parser("plan", parents=[common], help="plan for a world state")
+    plan.add_argument("state", help="a JSON file, as for POST /plan; - reads standard input")
+    plan.add_argument("--explain", action="store_true", help="show the prompt as well")
+
     models = commands.add_parser("models", help="look after the models")
     model_commands = models.add_subparsers(dest="model_command", metavar="COMMAND", required=True)
     check = model_commands.add_parser(
@@ -104,7 +108,20 @@ def _parser() -> argparse.ArgumentParser:
         "turns", parents=[common], help="latency of whole turns over a real socket"
     )
     turns.add_argument("--json", action="store_true", help="for scripts")
+    plans = bench_commands.add_parser(
+        "plan", parents=[common], help="the brain's own time on top of the engine, for plans"
+    )
+    plans.add_argument("--json", action="store_true", help="for scripts")
+    plans.add_argument("--plans", type=_count, default=60, help="how many (default: %(default)s)")
     return parser
+
+
+def _count(text: str) -> int:
+    """A number of repetitions, for argparse."""
+    count = int(text)
+    if not 1 <= count <= 1_000_000:
+        raise argparse.ArgumentTypeError(f"{count} is not within 1..1000000")
+    return count
 
 
 def _settings(args: argparse.Namespace) -> Settings | None:
@@ -172,10 +189,18 @@ def _run(settings: Settings, args: argparse.Namespace) -> int:
         from brain.cli.speech import listen
 
         return listen(settings, args.wav)
+    if args.command == "plan":
+        from brain.cli.plan import plan
+
+        return plan(settings, args.state, explain=args.explain)
     if args.command == "models":
         from brain.ops.model_check import run as check_models
 
         return check_models(settings, full=args.full, json=args.json)
+    if args.bench_command == "plan":
+        from brain.ops.bench_plan import run as bench_plan
+
+        return bench_plan(settings, json=args.json, plans=args.plans)
     from brain.ops.bench_turns import run as bench_turns
 
     return bench_turns(settings, json=args.json)

@@ -11,9 +11,6 @@ from brain.engines.ports import CancelToken, EngineFailed
 from brain.engines.tts import espeak
 from brain.ops.check_ears import RATE, Sound, Speaker
 
-# speak_lib.h: espeakPITCH, 0 to 99. It stays until it is set again.
-_PITCH, _USUAL_PITCH = 3, 50
-
 
 def speak(text: str, speaker: Speaker) -> Sound:
     """`text` by `speaker`: float32 [n] at 16 kHz.
@@ -30,14 +27,8 @@ def speak(text: str, speaker: Speaker) -> Sound:
         blocks.append(block.samples)
         return True
 
-    # The engine's own library: espeak-ng is one for the process. Its port knows no pitch, because
-    # no robot needs one.
-    library, _ = espeak._library()
-    library.espeak_SetParameter(_PITCH, speaker.pitch, 0)
-    try:
-        espeak._speak(text, speaker.voice, speaker.rate, CancelToken(), take)
-    finally:
-        library.espeak_SetParameter(_PITCH, _USUAL_PITCH, 0)
+    manner = espeak.Manner(speaker.voice, speaker.rate, speaker.pitch)
+    espeak.speak_blocks(text, manner, CancelToken(), take)
     if not blocks:
         raise EngineFailed(f"espeak-ng said nothing for {text!r} as {speaker}")
     raw = to_float(np.concatenate(blocks))

@@ -1,0 +1,146 @@
+"""The rules of the house: from the settings, and the files that they name, to what the dialogue
+needs to know."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from brain.api.wire_in import tool_list
+from brain.dialogue.config import HouseRules, SessionConfig, TurnDetection
+from brain.engines.ports import ToolSpec
+from brain.engines.recipes import EMBEDDED
+from brain.persona.character import DEFAULT_INSTRUCTIONS, character, characters
+from brain.settings import SPECS, Problem, Settings
+
+log = logging.getLogger(__name__)
+
+# Characters of history for each token of context that neither the answer nor the tools need.
+_HISTORY_CHARS_PER_TOKEN = 2
+# The embedded mind was trained on short conversations: older turns are better forgotten.
+_POCKET_HISTORY_CHARS = 1_500
+# As much as a robot may send as its own instructions.
+_MAX_PERSONA = 32_000
+
+
+class ConfigError(ValueError):
+    """A file that a setting names can't be used; the message is one line for a person."""
+
+
+def with_usable_files(settings: Settings, *, lenient: bool) -> Settings:
+    """The settings with the default in place of each file that can't be used, and a problem added
+    that says so. Raises `ConfigError` instead unless `lenient`: a typo must not stop a robot.
+    """
+    settings = _with_usable_file(settings, "PERSONA_FILE", _instructions, lenient)
+    return _with_usable_file(settings, "DEFAULT_TOOLS", _tools, lenient)
+
+
+def _with_usable_file(
+    settings: Settings, name: str, read: Callable[[Settings], object], lenient: bool
+) -> Settings:
+    try:
+        read(settings)
+    except ConfigError as error:
+        if not lenient:
+            raise
+        default = SPECS[name].default
+        told = str(default or "the default")
+        problem = Problem("error", name, str(error), settings.origins[name], told)
+        log.error("settings: %s", problem)
+        origins = {**settings.origins, name: "default"}
+        fallen = settings.model_copy(update={name.lower(): default})
+        return fallen.with_account(origins, (*settings.problems, problem))
+    return settings
+
+
+def house_rules(settings: Settings) -> HouseRules:
+    """What holds for every session. Raises `ConfigError` for a bad tools or persona file."""
+    return HouseRules(
+        defaults=SessionConfig(
+            instructions=_instructions(settings),
+            tools=_tools(settings),
+            turn_detection=TurnDetection(
+                silence_ms=settings.vad_silence_ms, threshold=settings.vad_threshold
+            ),
+        ),
+        echo=settings.echo,
+        barge_in_ms=settings.barge_in_ms,
+        pre_roll_ms=settings.pre_roll_ms,
+        max_utterance_s=settings.max_utterance_s,
+        lead_ms=settings.tts_lead_ms,
+        emotions=settings.emotions,
+        tool_timeout_s=settings.tool_timeout_s,
+        history_chars=_history_chars(settings),
+    )
+
+
+def _history_chars(settings: Settings) -> int:
+    """What of a conversation the chosen language model is told, beside its instructions."""
+    if settings.llm_backend == "llamacpp" and settings.llm_model_path == EMBEDDED:
+        return _POCKET_HISTORY_CHARS
+    room = _context(settings) - _longest_answer(settings)
+    return max(1_000, room * _HISTORY_CHARS_PER_TOKEN)
+
+
+def _context(settings: Settings) -> int:
+    """Tokens that the chosen language model looks back on."""
+    if settings.llm_backend == "ollama":
+        return settings.num_ctx
+    return settings.vllm_max_model_len if settings.llm_backend == "vllm" else settings.llm_context
+
+
+def _longest_answer(settings: Settings) -> int:
+    vllm = settings.llm_backend == "vllm"
+    return settings.vllm_max_output_tokens if vllm else settings.llm_max_output_tokens
+
+
+def _instructions(settings: Settings) -> str:
+    asked = settings.persona_file
+    if not asked:
+        return DEFAULT_INSTRUCTIONS
+    if asked in characters():
+        return character(asked)
+    # (Of a name that is too long for a file, pathlib would raise.)
+    if not os.path.isfile(asked):  # noqa: PTH113
+        names = ", ".join(characters())
+        raise ConfigError(
+            f"PERSONA_FILE={asked}: no such file, and no character of that name ships ({names})"
+        )
+    text = _read(Path(asked), "PERSONA_FILE").strip()
+    if not text:
+        raise ConfigError(f"PERSONA_FILE={asked}: the file is empty")
+    if len(text) > _MAX_PERSONA:
+        raise ConfigError(
+            f"PERSONA_FILE={asked}: {len(text)} characters, at most {_MAX_PERSONA} are taken"
+        )
+    return text
+
+
+def _tools(settings: Settings) -> tuple[ToolSpec, ...]:
+    if settings.default_tools == "none":
+        return ()
+    if settings.default_tools == "reachy_mini":
+        path = Path(__file__).parent / "persona" / "reachy_mini_tools.json"
+    else:
+        path = Path(settings.default_tools)
+    text = _read(path, "DEFAULT_TOOLS")
+    try:
+        tools = tool_list(json.loads(text))
+    except (ValueError, RecursionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(
+            f"DEFAULT_TOOLS={settings.default_tools}: a list of tools was expected: {reason}"
+        ) from error
+    return tuple(ToolSpec(tool.name, tool.description, tool.parameters) for tool in tools)
+
+
+def _read(path: Path, setting: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{setting}={path}: can't be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{setting}={path}: the file isn't UTF-8 text") from error
