@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -157,7 +157,7 @@ class ScriptedMind:
         temperature: float | None = None,
         max_tokens: int | None = None,
         ticket: Ticket,
-    ) -> AsyncIterator[Text | ToolCall]:
+    ) -> AsyncGenerator[Text | ToolCall, None]:
         self.asked.append((tuple(messages), tuple(tool.name for tool in tools)))
         self.options.append((temperature, max_tokens))
         reply = next(self._script)
@@ -236,7 +236,7 @@ class ScriptedMouth:
 
     async def stream(
         self, text: str, *, voice: str | None = None, emotion: Emotion | None = None, ticket: Ticket
-    ) -> AsyncIterator[Audio]:
+    ) -> AsyncGenerator[Audio, None]:
         self.said.append((text, voice, emotion))
         failure = next(self._failures)
         patience = _Patience(ticket.cancel)

@@ -11,7 +11,6 @@ import struct
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from fastapi import APIRouter, Request
@@ -183,7 +182,7 @@ class _Speech(Response):
 
     async def _sound(self, ticket: Ticket) -> AsyncGenerator[bytes, None]:
         """PCM of what is said; a short silence if there is nothing in it to say."""
-        said: Any = self._mouth.stream(
+        said = self._mouth.stream(
             self._asked.text, voice=self._asked.voice, emotion=self._emotion, ticket=ticket
         )
         resampler: Resampler | None = None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
 from brain.dialogue.clauses import ClauseSplitter
 from brain.dialogue.progress import Brief, Called, FirstClause, FirstToken, MoodTold, Post
-from brain.engines.ports import Emotion, EngineFailed, LanguageModel, Text, Ticket, ToolCall
+from brain.engines.ports import Emotion, EngineFailed, LanguageModel, Text, Ticket
 from brain.persona.moods import MoodTags
 
 _MAX_CALLS = 8
@@ -51,7 +51,15 @@ async def think(
     if brief.text is not None:
         await speak(splitter.push(brief.text))
     else:
-        async with aclosing(_answer(brief, mind, ticket)) as answer:
+        async with aclosing(
+            mind.stream(
+                brief.messages,
+                tools=brief.tools,
+                temperature=brief.temperature,
+                max_tokens=brief.max_tokens,
+                ticket=ticket,
+            )
+        ) as answer:
             first = True
             async for piece in answer:
                 if first:
@@ -101,22 +109,3 @@ class _Mood:
         if tags.emotion is not None:
             self.emotion = Emotion(tags.emotion, tags.intensity)
         self._post(MoodTold(self._reply_id, self.emotion, tuple(tags.gestures), tags.written))
-
-
-async def _answer(
-    brief: Brief, mind: LanguageModel, ticket: Ticket
-) -> AsyncGenerator[Text | ToolCall, None]:
-    stream = mind.stream(
-        brief.messages,
-        tools=brief.tools,
-        temperature=brief.temperature,
-        max_tokens=brief.max_tokens,
-        ticket=ticket,
-    )
-    try:
-        async for piece in stream:
-            yield piece
-    finally:
-        close = getattr(stream, "aclose", None)
-        if close is not None:
-            await close()

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
 
@@ -175,7 +175,7 @@ class Ladder(Generic[E]):
             self._spawn(self._keep_probing(probe))
 
     async def stream(
-        self, begin: Callable[[E], AsyncIterator[T]], *, sheds: bool = False
+        self, begin: Callable[[E], AsyncGenerator[T, None]], *, sheds: bool = False
     ) -> AsyncGenerator[T, None]:
         """What `begin` gives on the best rung; on the next one if it fails before its first item.
 
@@ -185,7 +185,7 @@ class Ladder(Generic[E]):
         for place, engine in self._serving():
             begun = False
             try:
-                async with _closing(begin(engine)) as items:
+                async with aclosing(begin(engine)) as items:
                     async for item in items:
                         begun = True
                         yield item
@@ -352,14 +352,3 @@ async def _whole(work: Awaitable[None]) -> None:
         await work
     except Exception:  # noqa: BLE001 - in the background nobody else would hear of it
         _log.exception("Looking after an engine failed.")
-
-
-@asynccontextmanager
-async def _closing(items: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
-    """`contextlib.aclosing` for iterators that need not be generators."""
-    try:
-        yield items
-    finally:
-        close = getattr(items, "aclose", None)
-        if close is not None:
-            await close()

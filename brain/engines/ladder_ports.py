@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -81,10 +81,10 @@ class LadderLanguageModel:
         temperature: float | None = None,
         max_tokens: int | None = None,
         ticket: Ticket,
-    ) -> AsyncIterator[Text | ToolCall]:
+    ) -> AsyncGenerator[Text | ToolCall, None]:
         """As `LanguageModel.stream`."""
 
-        def think(engine: LanguageModel) -> AsyncIterator[Text | ToolCall]:
+        def think(engine: LanguageModel) -> AsyncGenerator[Text | ToolCall, None]:
             return engine.stream(
                 messages,
                 tools=tools,
@@ -121,10 +121,10 @@ class LadderSynthesizer:
 
     def stream(
         self, text: str, *, voice: str | None = None, emotion: Emotion | None = None, ticket: Ticket
-    ) -> AsyncIterator[Audio]:
+    ) -> AsyncGenerator[Audio, None]:
         """As `Synthesizer.stream`. Another voice is better than none: a busy rung sheds."""
 
-        def say(engine: Synthesizer) -> AsyncIterator[Audio]:
+        def say(engine: Synthesizer) -> AsyncGenerator[Audio, None]:
             return engine.stream(text, voice=voice, emotion=emotion, ticket=ticket)
 
         # A guess is not worth a reply in the voice of a lower rung.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -121,7 +121,7 @@ class Lane(Generic[E]):
         return self._admission.inflight
 
     async def stream(
-        self, ticket: Ticket, begin: Callable[[Ticket], AsyncIterator[T]]
+        self, ticket: Ticket, begin: Callable[[Ticket], AsyncGenerator[T, None]]
     ) -> AsyncGenerator[T, None]:
         """What `begin` gives, under this lane's rules. It gets a ticket with a token of its own.
 
@@ -191,7 +191,7 @@ class Lane(Generic[E]):
             raise EngineUnavailable(self._gone)
 
     async def _supervise(
-        self, grant: Grant, call: _Call[T], begin: Callable[[Ticket], AsyncIterator[T]]
+        self, grant: Grant, call: _Call[T], begin: Callable[[Ticket], AsyncGenerator[T, None]]
     ) -> None:
         clock = asyncio.get_running_loop().time
         ticket = replace(grant.ticket, cancel=call.token)
@@ -213,7 +213,7 @@ class Lane(Generic[E]):
             self._counters.busy_s += clock() - grant.since
             self._admission.release(grant)
 
-    async def _follow(self, call: _Call[T], items: AsyncIterator[T]) -> EngineError | None:
+    async def _follow(self, call: _Call[T], items: AsyncGenerator[T, None]) -> EngineError | None:
         """Pass on what comes until it ends; the error with which it did. Deadlines are kept."""
         patience = self._limits.first_s
         while True:
@@ -243,7 +243,7 @@ class Lane(Generic[E]):
         self,
         call: _Call[T],
         step: asyncio.Future[tuple[T, ...]],
-        items: AsyncIterator[T],
+        items: AsyncGenerator[T, None],
         error: EngineError,
     ) -> EngineError:
         """The engine was told to stop: the caller hears so at once, the engine has its time."""
@@ -252,7 +252,7 @@ class Lane(Generic[E]):
         if not step.done():
             step.cancel()
             self._give_up("The engine hung and is being replaced: try again in a moment.")
-        elif step.exception() is None and isinstance(items, AsyncGenerator):
+        elif step.exception() is None:
             closing = asyncio.ensure_future(items.aclose())
             await asyncio.wait({closing}, timeout=self._limits.grace_s)
         return error
@@ -266,7 +266,7 @@ class Lane(Generic[E]):
             self._given_up(reason)
 
 
-async def _next(items: AsyncIterator[T]) -> tuple[T, ...]:
+async def _next(items: AsyncGenerator[T, None]) -> tuple[T, ...]:
     """The next item alone; nothing at the end."""
     async for item in items:
         return (item,)

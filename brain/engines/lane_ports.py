@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -77,10 +77,10 @@ class LaneLanguageModel:
         temperature: float | None = None,
         max_tokens: int | None = None,
         ticket: Ticket,
-    ) -> AsyncIterator[Text | ToolCall]:
+    ) -> AsyncGenerator[Text | ToolCall, None]:
         """As `LanguageModel.stream`."""
 
-        def think(inner: Ticket) -> AsyncIterator[Text | ToolCall]:
+        def think(inner: Ticket) -> AsyncGenerator[Text | ToolCall, None]:
             return self.lane.engine.stream(
                 messages,
                 tools=tools,
@@ -113,10 +113,10 @@ class LaneSynthesizer:
 
     def stream(
         self, text: str, *, voice: str | None = None, emotion: Emotion | None = None, ticket: Ticket
-    ) -> AsyncIterator[Audio]:
+    ) -> AsyncGenerator[Audio, None]:
         """As `Synthesizer.stream`."""
 
-        def say(inner: Ticket) -> AsyncIterator[Audio]:
+        def say(inner: Ticket) -> AsyncGenerator[Audio, None]:
             return self.lane.engine.stream(text, voice=voice, emotion=emotion, ticket=inner)
 
         return self.lane.stream(ticket, say)

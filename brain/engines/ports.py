@@ -7,7 +7,7 @@ ports: whoever holds a `Transcriber` need not know how many of them are behind i
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Literal, Protocol
@@ -247,7 +247,7 @@ class LanguageModel(Protocol):
         temperature: float | None = None,
         max_tokens: int | None = None,
         ticket: Ticket,
-    ) -> AsyncIterator[Text | ToolCall]:
+    ) -> AsyncGenerator[Text | ToolCall, None]:
         """Answer `messages`. Text comes as it is made; a tool call comes whole, and only for a
         tool in `tools`, with arguments that are a JSON object.
 
@@ -272,7 +272,7 @@ class Synthesizer(Protocol):
 
     def stream(
         self, text: str, *, voice: str | None = None, emotion: Emotion | None = None, ticket: Ticket
-    ) -> AsyncIterator[Audio]:
+    ) -> AsyncGenerator[Audio, None]:
         """Say `text`, in blocks of at most about 100 ms. Unspeakable text gives no block at all.
 
         An unknown voice is the default one. Closing the iterator cancels. Raises as

@@ -7,8 +7,8 @@ import logging
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,6 @@ from brain.engines.ports import (
     Priority,
     Text,
     Ticket,
-    ToolCall,
 )
 from brain.planner.cache import Draft, Key, PlanCache, key_of
 from brain.planner.guardrails import (
@@ -190,7 +189,7 @@ class Planner:
         text, whole = "", False
         began = self._clock()
         try:
-            async with _closing(
+            async with aclosing(
                 self._mind.stream(messages, schema=schema, temperature=temperature, ticket=ticket)
             ) as pieces:
                 async for piece in pieces:
@@ -245,16 +244,3 @@ def _told(messages: Sequence[Message], answer: str, reason: str) -> list[Message
             "Answer again with one JSON object, and nothing else.",
         ),
     ]
-
-
-@asynccontextmanager
-async def _closing(
-    pieces: AsyncIterator[Text | ToolCall],
-) -> AsyncIterator[AsyncIterator[Text | ToolCall]]:
-    """`contextlib.aclosing` for iterators that need not be generators."""
-    try:
-        yield pieces
-    finally:
-        close = getattr(pieces, "aclose", None)
-        if close is not None:
-            await close()

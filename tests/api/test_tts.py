@@ -6,7 +6,7 @@ import asyncio
 import io
 import json
 import wave
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 import httpx
@@ -75,7 +75,7 @@ class Breaking(ScriptedMouth):
 
     async def stream(
         self, text: str, *, voice: str | None = None, emotion: Emotion | None = None, ticket: Ticket
-    ) -> AsyncIterator[Audio]:
+    ) -> AsyncGenerator[Audio, None]:
         yield Audio(np.full(1600, 1000, np.int16), 16_000)
         raise EngineFailed("it broke")
 
@@ -90,7 +90,7 @@ class Gated(ScriptedMouth):
 
     async def stream(
         self, text: str, *, voice: str | None = None, emotion: Emotion | None = None, ticket: Ticket
-    ) -> AsyncIterator[Audio]:
+    ) -> AsyncGenerator[Audio, None]:
         block = Audio(np.full(1600, 1000, np.int16), 16_000)
         yield block
         await self.go.wait()

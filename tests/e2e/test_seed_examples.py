@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from tests.e2e.pocket import Brain, a_pocket_brain, spoken
-from tests.e2e.seed_examples import AUDIO_IN, BRAIN_SAYS, HEALTH, PLAN_REQUEST, PLAN_RESPONSE
 from tests.e2e.sockets import Robot, a_robot
+from tests.seed_examples import AUDIO_IN, BRAIN_SAYS, HEALTH, PLAN_REQUEST, PLAN_RESPONSE
 
 
 @pytest.fixture(scope="module")

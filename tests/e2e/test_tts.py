@@ -6,7 +6,7 @@ import asyncio
 import io
 import re
 import wave
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import httpx
@@ -58,7 +58,7 @@ class SlowMouth:
 
     async def stream(
         self, text: str, *, voice: str | None = None, emotion: Emotion | None = None, ticket: Ticket
-    ) -> AsyncIterator[Audio]:
+    ) -> AsyncGenerator[Audio, None]:
         self.calls += 1
         self.began.set()
         await self.go.wait()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from brain.engines.ladder import EngineState
@@ -11,6 +9,7 @@ from brain.ops.health import gpu_budget, health, ready, selected_model
 from brain.settings import Settings
 from brain.settings.layers import Assignment, Layer, profile_layer
 from brain.settings.load import resolve
+from tests.seed_examples import HEALTH as HEALTH_EXAMPLE
 
 VLLM = EngineState("llm", "vllm", "vllm", "Qwen/Qwen3-8B-AWQ")
 POCKET_SERVES = EngineState(
@@ -22,29 +21,6 @@ EARS = EngineState("stt", "whisper", "whisper", "base.en")
 ESPEAK = EngineState("tts", "auto", "espeak", "en-us")
 VAD = EngineState("vad", "silero", "silero", "silero 16k")
 
-# The example of the supervisor's server, word for word.
-SEED_EXAMPLE: dict[str, Any] = {
-    "status": "ok",
-    "model": "Qwen/Qwen3-8B-AWQ",
-    "llm_backend": "vllm",
-    "llm_engine_loaded": True,
-    "ollama": False,
-    "resource_profile": "conservative",
-    "performance_mode": False,
-    "orpheus_enabled": False,
-    "gpu_budget": {
-        "qwen_backend": "vllm",
-        "qwen_utilization": 0.35,
-        "orpheus_utilization": 0.35,
-        "combined_utilization": 0.7,
-        "cap": 0.8,
-    },
-    "ai": {
-        "stt": {"model_size": "base.en", "device": "cpu", "compute_type": "int8", "loaded": False},
-        "tts": {"backend_pref": "auto", "backend_active": "espeak", "loaded": True},
-    },
-}
-
 
 def rtx3090ti() -> Settings:
     return resolve([profile_layer("rtx3090ti")], profile="rtx3090ti")
@@ -53,9 +29,9 @@ def rtx3090ti() -> Settings:
 def test_health_is_the_seeds_example_on_the_seeds_profile() -> None:
     report = health(rtx3090ti(), [VAD, EARS_LOADING, VLLM, ESPEAK])
     assert report.status == 200
-    assert {key: report.body[key] for key in SEED_EXAMPLE} == SEED_EXAMPLE
+    assert {key: report.body[key] for key in HEALTH_EXAMPLE} == HEALTH_EXAMPLE
     known_later = {"llm_model", "model_available", "auto_pull_ollama_model", "orpheus_vram_free_gb"}
-    assert set(report.body) == {*SEED_EXAMPLE, *known_later, "profile"}
+    assert set(report.body) == {*HEALTH_EXAMPLE, *known_later, "profile"}
 
 
 @pytest.mark.parametrize("engines", [[], [POCKET_SERVES, EARS, ESPEAK], [LOADING, EARS, ESPEAK]])

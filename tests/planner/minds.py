@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -53,7 +53,7 @@ class PlanMind(ScriptedMind):
         temperature: float | None = None,
         max_tokens: int | None = None,
         ticket: Ticket,
-    ) -> AsyncIterator[Text | ToolCall]:
+    ) -> AsyncGenerator[Text | ToolCall, None]:
         self.schemas.append(schema)
         self.temperatures.append(temperature)
         self.tickets.append(ticket)

@@ -8,19 +8,10 @@ import pytest
 from pydantic import ValidationError
 
 from brain.planner.schema import ALL_SKILLS, OFFERED_SKILLS, PlanOutput, PlanRequest, output_schema
+from tests.seed_examples import PLAN_REQUEST as SEED
+from tests.seed_examples import PLAN_RESPONSE
 
-SEED: dict[str, Any] = {
-    "robot_id": "robot-1", "seq": 42, "monotonic_ts_ms": 123456789, "mode": "WANDER",
-    "battery_mv": 7800, "range_mm": 600, "faults": [], "clear_confidence": 0.92,
-    "ball_detected": True, "ball_bearing_deg": 15.2, "speed_l_mm_s": 100, "speed_r_mm_s": 95,
-    "v_capped": 80, "w_capped": 0, "trigger": "ball_seen",
-}  # fmt: skip
-SEED_ACTIONS: list[dict[str, Any]] = [
-    {"action": "emote", "name": "excited", "intensity": 0.9},
-    {"action": "say", "text": "Oh! A ball!"},
-    {"action": "gesture", "name": "look_at", "params": {"bearing": 15.2}},
-    {"action": "skill", "name": "investigate_ball"},
-]
+SEED_ACTIONS: list[dict[str, Any]] = PLAN_RESPONSE["actions"]
 
 
 def test_the_seeds_own_example_passes() -> None:

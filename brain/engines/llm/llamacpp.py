@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -110,7 +110,7 @@ class LlamaCppMind:
         temperature: float | None = None,
         max_tokens: int | None = None,
         ticket: Ticket,
-    ) -> AsyncIterator[Text | ToolCall]:
+    ) -> AsyncGenerator[Text | ToolCall, None]:
         """As `LanguageModel.stream`. A tool call that is broken in spite of the grammar is dropped
         and counted in `calls_dropped`."""
         if self._closed:

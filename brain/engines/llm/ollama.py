@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from ollama import AsyncClient, ChatResponse, ResponseError
@@ -97,7 +97,7 @@ class OllamaMind:
         temperature: float | None = None,
         max_tokens: int | None = None,
         ticket: Ticket,
-    ) -> AsyncIterator[Text | ToolCall]:
+    ) -> AsyncGenerator[Text | ToolCall, None]:
         """As `LanguageModel.stream`. A cancel closes the HTTP stream, which ends the work there. A
         tool call that doesn't fit is dropped and counted in `calls_dropped`."""
         if self._closed:

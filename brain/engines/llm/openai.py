@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
 import openai
@@ -87,7 +87,7 @@ class OpenAIMind:
         temperature: float | None = None,
         max_tokens: int | None = None,
         ticket: Ticket,
-    ) -> AsyncIterator[Text | ToolCall]:
+    ) -> AsyncGenerator[Text | ToolCall, None]:
         """As `LanguageModel.stream`. A server that can't hold an answer to `schema` is asked
         without; calls that break the rules are dropped and counted in `calls_dropped`."""
         if self._closed:

@@ -6,7 +6,6 @@ import asyncio
 import math
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any
 
 from brain.engines.admission import AdmissionLimits
 from brain.engines.ladder import GivenUp, Rung
@@ -86,8 +85,7 @@ async def _mouth(
 async def check_synthesizer(engine: Synthesizer) -> None:
     """A word: the voice is loaded, warm, and sounds."""
     samples = 0
-    stream: Any = engine.stream("Hello.", ticket=Ticket(WARM_UP))
-    async with aclosing(stream) as blocks:
+    async with aclosing(engine.stream("Hello.", ticket=Ticket(WARM_UP))) as blocks:
         async for block in blocks:
             samples += len(block.samples)
     if not samples:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import math
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import cache, partial
@@ -104,7 +104,7 @@ class EspeakSynthesizer:
 
     async def stream(
         self, text: str, *, voice: str | None = None, emotion: Emotion | None = None, ticket: Ticket
-    ) -> AsyncIterator[Audio]:
+    ) -> AsyncGenerator[Audio, None]:
         """As `Synthesizer.stream`."""
         if self._closed:
             raise EngineUnavailable("espeak is closed.")

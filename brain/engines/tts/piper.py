@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -100,7 +100,7 @@ class PiperSynthesizer:
 
     async def stream(
         self, text: str, *, voice: str | None = None, emotion: Emotion | None = None, ticket: Ticket
-    ) -> AsyncIterator[Audio]:
+    ) -> AsyncGenerator[Audio, None]:
         """As `Synthesizer.stream`: a sentence is made at once, and given out in 100 ms blocks."""
         ticket.cancel.raise_if_cancelled()
         token = CancelToken()

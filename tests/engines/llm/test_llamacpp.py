@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -419,7 +419,7 @@ def test_close_ends_replies_frees_the_thread_and_is_final() -> None:
     asyncio.run(main())
 
 
-async def _drain(stream: AsyncIterator[Text | ToolCall]) -> None:
+async def _drain(stream: AsyncGenerator[Text | ToolCall, None]) -> None:
     async for _ in stream:
         pass
 

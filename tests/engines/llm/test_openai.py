@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -89,7 +89,7 @@ async def answer(
     return [item async for item in mind.stream(asked, ticket=ticket, **more)]
 
 
-async def rest_of(stream: AsyncIterator[Text | ToolCall]) -> list[Text | ToolCall]:
+async def rest_of(stream: AsyncGenerator[Text | ToolCall, None]) -> list[Text | ToolCall]:
     return [item async for item in stream]
 
 
