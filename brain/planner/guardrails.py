@@ -1,7 +1,9 @@
 """What a plan may not do in a situation, checked after the model. Pure.
 
-For children of 5 to 12: no unsafe words, no personal data. Of a ball only while it is certain. Near
-something nothing that drives ahead; with faults or on unclear ground only what is cautious.
+For children of 5 to 12: no unsafe words, no personal data; nothing is said while somebody speaks to
+the robot. Of a ball only while it is certain. Near something nothing that drives ahead; with faults
+or on unclear ground only what is cautious; parked (charging, in somebody's hands, driven by
+somebody else) nothing that turns a wheel.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ from brain.planner.words import same_line, unfit
 FORWARD_SKILLS = frozenset({"patrol_drift", "investigate_ball", "approach_until_range"})
 BALL_SKILLS = frozenset({"investigate_ball", "approach_until_range"})
 CAUTIOUS_SKILLS = frozenset({"avoid_obstacle", "retreat_and_recover", "greet_on_button"})
+STILL_SKILLS = frozenset({"greet_on_button"})
+WHEELED_GESTURES = frozenset({"look_at", "spin", "back_up"})
 # A model is told the bearing in whole degrees.
 _SAME_BEARING_DEG = 1.0
 
@@ -42,6 +46,8 @@ def breach(action: Action, situation: Situation) -> str | None:
         return _skill_fault(action.name, situation)
     if isinstance(action, GestureAction):
         return _gesture_fault(action.name, situation)
+    if isinstance(action, Say) and situation.listening:
+        return "say: somebody is speaking, so listen"
     if isinstance(action, Say):
         fault = unfit(action.text, ball=situation.ball)
         return f"say: {fault}" if fault else None
@@ -94,6 +100,8 @@ def _turned(action: Action, to: float) -> Action:
 
 
 def _skill_fault(name: str, situation: Situation) -> str | None:
+    if name not in STILL_SKILLS and situation.parked:
+        return f"skill {name}: the robot is to stand still"
     if name in BALL_SKILLS and not situation.ball:
         return f"skill {name}: no ball is seen"
     if name in FORWARD_SKILLS and situation.near:
@@ -105,8 +113,12 @@ def _skill_fault(name: str, situation: Situation) -> str | None:
 
 
 def _gesture_fault(name: str, situation: Situation) -> str | None:
-    if name == "spin" and (situation.asks_for_caution or situation.battery_low):
-        return "gesture spin: be careful and save strength"
+    if name in WHEELED_GESTURES and situation.parked:
+        return f"gesture {name}: the robot is to stand still"
+    if name in ("spin", "back_up") and situation.asks_for_caution:
+        return f"gesture {name}: be careful, stay"
+    if name == "spin" and situation.battery_low:
+        return "gesture spin: save strength"
     return None
 
 

@@ -40,6 +40,8 @@ from brain.planner.situation import Situation
 log = logging.getLogger(__name__)
 
 _ROBOTS_REMEMBERED = 1_000
+# A line that comes again after so long is no repetition: a fault may be told of again.
+_LINE_S = 600.0
 # A model that isn't held to a schema may go on for ever; no plan is that long.
 _LONGEST_ANSWER = 16_000
 _SHOWN_BACK = 400
@@ -51,7 +53,8 @@ class PlanFailed(Exception):
 
 @dataclass(frozen=True)
 class PlanAdmission:
-    """Requests at once and since the start; `rejected` were sent away by the planner's own gate."""
+    """Requests at once and since the start; `rejected` were sent away, by the planner's own gate or
+    because the language model had no place."""
 
     max_inflight: int
     inflight: int
@@ -92,7 +95,7 @@ class Planner:
         self._cache = PlanCache(
             entries=self._options.cache_entries, seconds=self._options.cache_s, clock=clock
         )
-        self._last_lines: OrderedDict[str, str] = OrderedDict()
+        self._last_lines: OrderedDict[str, tuple[str, float]] = OrderedDict()
         self._inflight = 0
         self._admitted = 0
         self._rejected = 0
@@ -109,7 +112,7 @@ class Planner:
         `EngineUnavailable`, `EngineFailed`, `Cancelled`, and `PlanFailed`.
         """
         key = key_of(request)
-        last_line = self._last_lines.get(request.robot_id, "")
+        last_line = self._last_line(request.robot_id)
         draft = self._cache.find(key, last_line)
         if draft is not None:
             self._admitted += 1
@@ -122,6 +125,10 @@ class Planner:
         work = _Work()
         try:
             made = await self._in_time(request, key, work, cancel or CancelToken())
+        except EngineBusy:
+            self._admitted -= 1
+            self._rejected += 1
+            raise
         finally:
             self._inflight -= 1
         draft = Draft(tuple(made.actions), made.ttl_ms, request.ball_bearing)
@@ -203,14 +210,19 @@ class Planner:
             work.engine_s += self._clock() - began
         return text
 
+    def _last_line(self, robot: str) -> str:
+        """What the robot said last; empty once nobody remembers it."""
+        line, at = self._last_lines.get(robot, ("", 0.0))
+        return line if self._clock() - at < _LINE_S else ""
+
     def _response(self, request: PlanRequest, draft: Draft) -> PlanResponse:
         """The draft as this robot's own plan, without the line that it said last."""
         robot = request.robot_id
         turned = looking_at_the_ball(draft.actions, at=draft.ball_bearing, request=request)
-        actions = without_repeats(turned, self._last_lines.get(robot, ""))
+        actions = without_repeats(turned, self._last_line(robot))
         lines = Draft(tuple(actions), draft.ttl_ms).lines
         if lines:
-            self._last_lines[robot] = lines[-1]
+            self._last_lines[robot] = (lines[-1], self._clock())
             self._last_lines.move_to_end(robot)
             if len(self._last_lines) > _ROBOTS_REMEMBERED:
                 self._last_lines.popitem(last=False)

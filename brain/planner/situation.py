@@ -10,7 +10,24 @@ from brain.planner.schema import PlanRequest
 LOW_BATTERY_MV = 6800
 NEAR_MM = 500
 DOUBTFUL_CLEAR = 0.30
+LOW_CHARGE_PCT = 15
 _LONGEST_WORDS = 40
+# A robot in one of these modes is driven by somebody else, is held by a cable, or isn't to move.
+_PARKED_MODES = frozenset(
+    {
+        "CHARGING",
+        "DOCKED",
+        "TELEOP",
+        "MANUAL",
+        "SLEEP",
+        "SLEEPING",
+        "ERROR",
+        "FAULT",
+        "ESTOP",
+        "BOOT",
+    }
+)
+_LIFTED = frozenset({"picked_up", "lifted", "in_hand"})
 
 
 @dataclass(frozen=True)
@@ -18,7 +35,8 @@ class Situation:
     """A world state without its numbers. Robots in the same situation may get the same plan.
 
     The robot's own words are on one line each, so that they can't pose as another part of the
-    state. `near`, `unclear` and `battery_low` None: the robot doesn't know.
+    state. `near`, `unclear` and `battery_low` None: the robot doesn't know (a range of 0 or less is
+    no range). `parked`: its wheels are to stand still.
     """
 
     trigger: str
@@ -32,6 +50,7 @@ class Situation:
     talking: bool
     listening: bool
     doing: str
+    parked: bool
 
     @property
     def distance(self) -> Literal["near", "free", "unknown"]:
@@ -48,7 +67,6 @@ class Situation:
 
 def situation_of(request: PlanRequest) -> Situation:
     """Judge what is plain arithmetic, so that no model has to."""
-    voltage = request.voltage_mv
     clear = request.clear_confidence
     return Situation(
         trigger=one_line(request.trigger),
@@ -57,11 +75,33 @@ def situation_of(request: PlanRequest) -> Situation:
         near=request.range_mm < NEAR_MM if request.range_mm > 0 else None,
         unclear=clear < DOUBTFUL_CLEAR if clear >= 0 else None,
         ball=request.ball_is_certain,
-        battery_low=voltage < LOW_BATTERY_MV if voltage is not None else None,
+        battery_low=_battery_low(request),
         moving=bool(request.speed_l_mm_s or request.speed_r_mm_s),
         talking=request.face_talking,
         listening=request.face_listening,
         doing=one_line(request.planner_active_skill),
+        parked=_parked(request),
+    )
+
+
+def _battery_low(request: PlanRequest) -> bool | None:
+    """None: the robot doesn't say. On mains power it may be as low as it likes."""
+    power, voltage = request.power, request.voltage_mv
+    if power is not None:
+        if power.charging or power.ac_present:
+            return False
+        if power.pmic_undervoltage:
+            return True
+        if power.soc_pct is not None:
+            return power.soc_pct < LOW_CHARGE_PCT
+    return voltage < LOW_BATTERY_MV if voltage else None
+
+
+def _parked(request: PlanRequest) -> bool:
+    return (
+        request.mode.strip().upper() in _PARKED_MODES
+        or request.trigger.strip().lower() in _LIFTED
+        or (request.power is not None and request.power.charging)
     )
 
 

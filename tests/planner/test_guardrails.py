@@ -12,6 +12,7 @@ from brain.planner.guardrails import (
     BALL_SKILLS,
     CAUTIOUS_SKILLS,
     FORWARD_SKILLS,
+    STILL_SKILLS,
     allowed_gestures,
     allowed_skills,
     breach,
@@ -54,6 +55,11 @@ def why_not(action: dict[str, Any], **fields: Any) -> str | None:
         ({"clear_confidence": 0.30}, set(ALL_SKILLS)),
         ({"clear_confidence": -1.0}, set(ALL_SKILLS)),
         ({"faults": ["TILT"], "range_mm": 200}, CAUTIOUS_SKILLS),
+        ({"mode": "CHARGING"}, STILL_SKILLS),
+        ({"mode": "teleop"}, STILL_SKILLS),
+        ({"trigger": "picked_up", "range_mm": 50}, STILL_SKILLS),
+        ({"power": {"charging": True}}, STILL_SKILLS),
+        ({"mode": "IDLE"}, set(ALL_SKILLS)),
     ],
 )
 def test_skills_by_state(fields: dict[str, Any], allowed: set[str]) -> None:
@@ -164,3 +170,38 @@ def test_a_look_at_the_ball_follows_it() -> None:
     assert miscopied == parsed(gesture("look_at", bearing=-33.3), emote("happy"))
     behind = looking_at_the_ball(looks[:1], at=15.2, request=world(ball_bearing_deg=270))
     assert behind == parsed(gesture("look_at", bearing=-90))
+
+
+def test_with_faults_or_on_unclear_ground_it_stays_where_it_is() -> None:
+    for fields in ({"faults": ["ESTOP"], "range_mm": 200}, {"clear_confidence": 0.05}):
+        assert "stay" in str(why_not(gesture("back_up"), **fields))
+        assert why_not(gesture("look_at", bearing=3.0), **fields) is None
+    assert why_not(gesture("back_up"), range_mm=200) is None
+
+
+@pytest.mark.parametrize("name", ["look_at", "spin", "back_up"])
+def test_no_wheel_turns_in_somebodys_hands(name: str) -> None:
+    moving = gesture(name, bearing=3.0) if name == "look_at" else gesture(name)
+    assert "stand still" in str(why_not(moving, trigger="picked_up"))
+    assert why_not(gesture("nod"), trigger="picked_up") is None
+
+
+def test_it_is_silent_while_somebody_speaks_to_it() -> None:
+    assert "listen" in str(why_not(say("Hello!"), face_listening=True))
+    assert why_not(emote("happy"), face_listening=True) is None
+
+
+@pytest.mark.parametrize(
+    ("power", "low"),
+    [
+        ({"voltage_mv": 6700}, True),
+        ({"voltage_mv": 6700, "charging": True}, False),
+        ({"voltage_mv": 0, "ac_present": True}, False),
+        ({"soc_pct": 4}, True),
+        ({"soc_pct": 80, "voltage_mv": 6700}, False),
+        ({"pmic_undervoltage": True}, True),
+        ({}, None),
+    ],
+)
+def test_what_power_says_of_the_battery(power: dict[str, Any], low: bool | None) -> None:
+    assert situation_of(world(battery_mv=None, power=power)).battery_low is low
