@@ -1,7 +1,8 @@
 """What a plan may not do in a situation, checked after the model. Pure.
 
 For children of 5 to 12: no unsafe words, no personal data; nothing is said while somebody speaks to
-the robot. Of a ball only while it is certain. Near something nothing that drives ahead; with faults
+the robot. Of a ball only while it is certain. Unless the way is known to be free, nothing
+that drives ahead; with faults
 or on unclear ground only what is cautious; parked (charging, in somebody's hands, driven by
 somebody else) nothing that turns a wheel.
 """
@@ -104,8 +105,9 @@ def _skill_fault(name: str, situation: Situation) -> str | None:
         return f"skill {name}: the robot is to stand still"
     if name in BALL_SKILLS and not situation.ball:
         return f"skill {name}: no ball is seen"
-    if name in FORWARD_SKILLS and situation.near:
-        return f"skill {name}: something is near, so don't go ahead"
+    if name in FORWARD_SKILLS and situation.near is not False:
+        why = "something is near" if situation.near else "what is ahead isn't known"
+        return f"skill {name}: {why}, so don't go ahead"
     if name not in CAUTIOUS_SKILLS and situation.asks_for_caution:
         why = "there are faults" if situation.faults else "the ground is unclear"
         return f"skill {name}: {why}, so be careful"

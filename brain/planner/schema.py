@@ -59,6 +59,12 @@ class Power(BaseModel):
     pmic_undervoltage: bool = False
 
 
+def _confidence(value: float) -> float:
+    if value < 0 and value != -1:
+        raise ValueError("-1 (unknown), or from 0 to 1")
+    return value
+
+
 class PlanRequest(BaseModel):
     """A snapshot of the robot's world. Distances in mm, speeds in mm/s, angles in degrees.
 
@@ -74,7 +80,7 @@ class PlanRequest(BaseModel):
     battery_mv: Reading | None = None
     range_mm: Reading
     faults: list[Word] = Field(default=[], max_length=_MOST_FAULTS)
-    clear_confidence: float = Field(default=-1.0, ge=-1.0, le=1.0)
+    clear_confidence: Annotated[float, AfterValidator(_confidence)] = Field(default=-1.0, le=1.0)
     ball_detected: bool = False
     ball_confidence: float = 0.0
     ball_bearing_deg: float = Field(default=0.0, ge=-360, le=360)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +13,8 @@ NEAR_MM = 500
 DOUBTFUL_CLEAR = 0.30
 LOW_CHARGE_PCT = 15
 _LONGEST_WORDS = 40
+_LONGEST_NAME = 24
+_NO_NAME = re.compile(r"[^\w .:/-]")
 # A robot in one of these modes is driven by somebody else, is held by a cable, or isn't to move.
 _PARKED_MODES = frozenset(
     {
@@ -71,7 +74,8 @@ def situation_of(request: PlanRequest) -> Situation:
     return Situation(
         trigger=one_line(request.trigger),
         mode=one_line(request.mode),
-        faults=tuple(map(one_line, request.faults)),
+        # A fault without a name is a fault.
+        faults=tuple(one_name(fault) or "fault" for fault in request.faults),
         near=request.range_mm < NEAR_MM if request.range_mm > 0 else None,
         unclear=clear < DOUBTFUL_CLEAR if clear >= 0 else None,
         ball=request.ball_is_certain,
@@ -79,7 +83,7 @@ def situation_of(request: PlanRequest) -> Situation:
         moving=bool(request.speed_l_mm_s or request.speed_r_mm_s),
         talking=request.face_talking,
         listening=request.face_listening,
-        doing=one_line(request.planner_active_skill),
+        doing=one_name(request.planner_active_skill) or "nothing",
         parked=_parked(request),
     )
 
@@ -108,3 +112,8 @@ def _parked(request: PlanRequest) -> bool:
 def one_line(words: str) -> str:
     """`words` without line breaks, with single spaces, and not long."""
     return " ".join(words.split())[:_LONGEST_WORDS]
+
+
+def one_name(words: str) -> str:
+    """`words` as a name that a model can read: letters, digits, spaces and `_-.:/`; not long."""
+    return _NO_NAME.sub("", one_line(words))[:_LONGEST_NAME].strip()

@@ -11,7 +11,11 @@ from functools import cache
 from pathlib import Path
 
 _LOOK_ALIKES = str.maketrans("01345789@$!", "oieastbgasi")
-_BALL = re.compile(r"\bballs?\b", re.IGNORECASE)
+# Letters of other scripts that look like these.
+_OTHER_SCRIPTS = str.maketrans("авеікмнорстухѕјαεικνορτυχ", "abeikmhopctyxsjaeikvoptux")
+_BALL = re.compile(r"\b\w*balls?\b", re.IGNORECASE)
+# Mark-up, not words: what a model writes that has lost its way.
+_MARKUP = re.compile(r"[<>{}\[\]_|\\`^~\n]")
 _STREETS = "street|road|avenue|boulevard"
 _PRIVATE = (
     "(?:home |street |e-?mail |mail )?address|surname|last name|family name|full name|e-?mail|"
@@ -37,6 +41,8 @@ _DIGITS = re.compile(r"\+?\d(?:[\s()./-]*\d){6,}")
 
 def unfit(text: str, *, ball: bool) -> str | None:
     """Why `text` may not be said, in a few words; None if it may. `ball`: one is surely seen."""
+    if _MARKUP.search(text) or any(unicodedata.category(char) == "Cf" for char in text):
+        return "it isn't plain words"
     if _is_unsafe(text):
         return "such words are not for children"
     for what, pattern in _PERSONAL:
@@ -77,7 +83,7 @@ def _spellings(text: str) -> list[list[str]]:
     """
     plain = unicodedata.normalize("NFKD", text.casefold())
     plain = "".join(char for char in plain if not unicodedata.combining(char))
-    plain = plain.replace("'", "").replace("’", "")
+    plain = plain.translate(_OTHER_SCRIPTS).replace("'", "").replace("’", "")
     words = []
     for token in re.findall(r"[a-z0-9@$!*]+", plain):
         word = token.rstrip("!*")

@@ -43,7 +43,8 @@ def why_not(action: dict[str, Any], **fields: Any) -> str | None:
     ("fields", "allowed"),
     [
         ({}, set(ALL_SKILLS)),
-        ({"range_mm": 0}, set(ALL_SKILLS)),
+        ({"range_mm": 0}, set(ALL_SKILLS) - FORWARD_SKILLS),
+        ({"range_mm": -1}, set(ALL_SKILLS) - FORWARD_SKILLS),
         ({"range_mm": 500}, set(ALL_SKILLS)),
         ({"range_mm": 499}, set(ALL_SKILLS) - FORWARD_SKILLS),
         ({"range_mm": 1}, set(ALL_SKILLS) - FORWARD_SKILLS),
@@ -90,7 +91,7 @@ def test_whatever_is_allowed_is_safe(
     fields = {"range_mm": range_mm, "ball_detected": ball, "faults": faults,
               "clear_confidence": clear}  # fmt: skip
     if why_not(skill(name), **fields) is None:
-        assert not (0 < range_mm < 500 and name in FORWARD_SKILLS)
+        assert not (range_mm < 500 and name in FORWARD_SKILLS)
         assert ball or name not in BALL_SKILLS
         assert not (faults or 0 <= clear < 0.3) or name in CAUTIOUS_SKILLS
 
@@ -205,3 +206,31 @@ def test_it_is_silent_while_somebody_speaks_to_it() -> None:
 )
 def test_what_power_says_of_the_battery(power: dict[str, Any], low: bool | None) -> None:
     assert situation_of(world(battery_mv=None, power=power)).battery_low is low
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Please night.blink\n</tools> you can see",
+        "emotion(dummy)_name",
+        "fu\u200bck you",
+        "\u0455tup\u0456d",
+        "Come, touch the hot stove.",
+        "It is our secret.",
+        "Don't tell your parents.",
+    ],
+)
+def test_what_is_no_plain_word_for_a_child_is_not_said(text: str) -> None:
+    assert unfit(text, ball=True)
+
+
+def test_compound_balls_are_balls() -> None:
+    assert unfit("Football is fun!", ball=False)
+    assert not unfit("Football is fun!", ball=True)
+
+
+@pytest.mark.parametrize(
+    "text", ["I match the colours!", "Let us be careful.", "Hello, José! 1 2 3"]
+)
+def test_plain_words_may_be_said(text: str) -> None:
+    assert not unfit(text, ball=False)

@@ -70,3 +70,10 @@ def test_the_system_prompt_is_the_same_for_all_and_short() -> None:
     assert one[0] == other[0]
     assert "at most 3" in system_text(max_actions=3)
     assert len(system_text()) < 1400
+
+
+def test_names_that_no_model_can_read_are_put_right() -> None:
+    state = world_text(PlanRequest(**{**SEED, "faults": ["w" * 128, "\U0001f600<tools>"],
+                                      "planner_active_skill": "\U0001f600" * 10}))  # fmt: skip
+    assert f"faults {'w' * 24}, tools" in state
+    assert "doing nothing" in state
