@@ -51,14 +51,16 @@ async def simulate(
     memory: Memory | None = None,
     on_progress: Callable[[Tally], None] = lambda _tally: None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> Tally:
-    """Play it to the end; `on_progress` is called every two seconds.
+    """Play it to the end; `on_progress` is called every two seconds. `clock` in seconds, any
+    monotonic one: how long a brain takes is lived by its robot.
 
     Raises `Unreachable` when there is no brain for too long, and `Refused` for a bad token.
     """
     tally = Tally()
     players = [
-        asyncio.create_task(_Player(options, number, tally, memory, sleep).play())
+        asyncio.create_task(_Player(options, number, tally, memory, sleep, clock).play())
         for number in range(options.robots)
     ]
     ticker = asyncio.create_task(_report(tally, on_progress))
@@ -89,11 +91,13 @@ class _Player:
         tally: Tally,
         memory: Memory | None,
         sleep: Callable[[float], Awaitable[None]],
+        clock: Callable[[], float],
     ) -> None:
         self._options = options
         self._tally = tally
         self._memory = memory
         self._sleep = sleep
+        self._clock = clock
         self._robot_id = f"sim-{options.seed}-{number}"
         self._world = World(options.seed + number)
         self._born_ms = self._world.now_ms
@@ -126,7 +130,7 @@ class _Player:
 
     async def _turn(self, client: SupervisorClient, state: WorldState) -> None:
         tally = self._tally
-        began = time.perf_counter()
+        began = self._clock()
         try:
             plan = await client.plan(state)
         except Busy as busy:
@@ -135,7 +139,7 @@ class _Player:
             await self._pause(busy.retry_after_s * self._rng.uniform(1.0, 1.25))
         except Timeout as timeout:
             tally.failed[timeout.code] += 1
-            self._world.wait(1000 * (time.perf_counter() - began))
+            self._world.wait(1000 * (self._clock() - began))
         except Failed as failed:
             tally.failed[failed.code] += 1
         except BadPlan as bad:
@@ -151,7 +155,7 @@ class _Player:
             await self._pause(self._backoff.next_delay())
             return
         else:
-            self._do(plan, 1000 * (time.perf_counter() - began))
+            self._do(plan, 1000 * (self._clock() - began))
         self._backoff.reset()
 
     async def _pause(self, seconds: float) -> None:
