@@ -101,7 +101,7 @@ def _orpheus(settings: Settings) -> Rung[Synthesizer]:
         if over := excess(settings):
             raise EngineUnavailable(f"{over}.")
         raise EngineUnavailable(
-            "Orpheus (TTS_BACKEND=orpheus) isn't in this version of the brain: choose piper or "
+            "Orpheus isn't in this version of the brain: set TTS_BACKEND=piper or "
             "espeak."
         )
 
