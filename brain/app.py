@@ -15,9 +15,10 @@ from dataclasses import asdict
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.exceptions import HTTPException
 
 from brain import __version__
-from brain.api import converse, local_socket, tts, wire_out
+from brain.api import converse, json_request, local_socket, tts, wire_out
 from brain.api import health as health_api
 from brain.api import plan as plan_api
 from brain.dialogue.config import HouseRules
@@ -159,7 +160,13 @@ def build_app(
     stop: asyncio.Event,
 ) -> FastAPI:
     """The web application. `serves`: the embedded engines do. `stop`: the brain is going down."""
-    app = FastAPI(title="Robot Brain", version=__version__, docs_url=None, redoc_url=None)
+    # (Without `openapi_url` there are no pages of FastAPI's own either.)
+    app = FastAPI(
+        title="Robot Brain",
+        version=__version__,
+        openapi_url=None,
+        exception_handlers={HTTPException: json_request.refuse},
+    )
 
     def house() -> local_socket.House:
         voices = engines.mouth.voices if engines.mouth is not None else ()
@@ -198,7 +205,6 @@ def build_app(
             vad=settings.converse_vad,
             serves=serves,
             token=settings.brain_token.get_secret_value(),
-            idle_limit_s=settings.session_idle_s,
         )
     )
     app.include_router(

@@ -12,7 +12,6 @@ from pathlib import Path
 from brain.api.wire_in import tool_list
 from brain.dialogue.config import HouseRules, SessionConfig, TurnDetection
 from brain.engines.ports import ToolSpec
-from brain.engines.recipes import EMBEDDED
 from brain.persona.character import DEFAULT_INSTRUCTIONS, character, characters
 from brain.settings import SPECS, Problem, Settings
 
@@ -79,7 +78,7 @@ def house_rules(settings: Settings) -> HouseRules:
 
 def _history_chars(settings: Settings) -> int:
     """What of a conversation the chosen language model is told, beside its instructions."""
-    if settings.llm_backend == "llamacpp" and settings.llm_model_path == EMBEDDED:
+    if settings.embedded_mind:
         return _POCKET_HISTORY_CHARS
     room = _context(settings) - _longest_answer(settings)
     return max(1_000, room * _HISTORY_CHARS_PER_TOKEN)

@@ -28,12 +28,11 @@ _VAD = {"1": True, "true": True, "0": False, "false": False}
 Query = Mapping[str, str]
 
 
-def router(
-    sessions: Sessions, *, vad: bool, serves: asyncio.Event, token: str, idle_limit_s: float
-) -> APIRouter:
+def router(sessions: Sessions, *, vad: bool, serves: asyncio.Event, token: str) -> APIRouter:
     """The route `/converse`. `vad`: silence ends a turn as well, unless the supervisor says no."""
     routes = APIRouter()
-    door = Door(sessions, serves, token, idle_limit_s)
+    # A supervisor has nothing to say until somebody speaks to it.
+    door = Door(sessions, serves, token)
 
     @routes.websocket("/converse")
     async def socket(websocket: WebSocket) -> None:
@@ -124,8 +123,8 @@ class _Wire:
             case converse_in.TextIn():
                 session.post(events.Typed(message.text))
             case converse_in.CancelIn():
-                session.post(events.Clear())
                 session.post(events.Cancel())
+                session.post(events.Clear())
             case converse_in.ProfileIn():
                 session.configure({"speaker": message.text})
             case converse_in.PingIn():

@@ -15,7 +15,6 @@ from brain.api import wire_in
 
 log = logging.getLogger(__name__)
 
-_MAX_TEXT = 4_000
 _MAX_PROFILE = 2_000
 _SECOND = 16_000
 
@@ -36,13 +35,6 @@ class EndUtteranceIn(_Message):
     """The turn ends now."""
 
     type: Literal["end_utterance"]
-
-
-class TextIn(_Message):
-    """A turn typed rather than spoken."""
-
-    type: Literal["text"]
-    text: str = Field(min_length=1, max_length=_MAX_TEXT)
 
 
 class CancelIn(_Message):
@@ -70,6 +62,10 @@ class ProfileIn(_Message):
         return _as_text(self.profile)
 
 
+class TextIn(wire_in.TextIn):
+    """A turn typed rather than spoken."""
+
+
 class PingIn(wire_in.PingIn):
     """Answered by `pong`, though WebSocket pings do better."""
 
@@ -95,7 +91,7 @@ def parse(frame: str) -> SupervisorMessage | None:
         return _MESSAGE.validate_python(message)
     except ValidationError as error:
         code = "bad_audio" if kind == "audio" else "bad_json"
-        raise wire_in.WireError(code, f"{kind}: {wire_in.first_fault(error)}") from None
+        raise wire_in.WireError(code, f"{kind}: {wire_in.first_fault(error)}", kind) from None
 
 
 def sound(data: str | bytes) -> Iterator[NDArray[np.int16]]:

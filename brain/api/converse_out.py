@@ -146,7 +146,6 @@ class Telling:
         self._turn = 0
         self._since = 0.0
         self._over = 0
-        self._speech = False
         self._in_reply = False
         self._mood_shown = False
         self._chunks = 0
@@ -154,20 +153,20 @@ class Telling:
     def messages(self, output: outputs.Output) -> list[ConverseMessage]:
         """What the supervisor gets of this, in order.
 
-        Of a turn that was cancelled while it was still being heard, nothing more comes.
+        Of a turn that was cancelled while it was still being heard, nothing more comes; nor once a
+        later one is being answered.
         """
         match output:
-            case outputs.SpeechStarted():
-                self._speech = True
-            case outputs.SpeechStopped():
-                self._speech = False
-                if not self._in_reply:
-                    self._begin(output.turn)
+            case outputs.SpeechStopped() if not self._in_reply:
+                # Something typed in between may have had a later turn.
+                self._over = min(self._over, output.turn - 1)
+                self._begin(output.turn)
             case outputs.UserSaid() if output.turn > self._over:
                 return [TranscriptionOut(text=output.text, turn_id=output.turn)]
             case outputs.ReplyStarted():
                 if output.turn != self._turn:
                     self._begin(output.turn)
+                self._over = max(self._over, output.turn - 1)
                 self._in_reply, self._mood_shown, self._chunks = True, False, 0
             case outputs.EmotionShown():
                 return self._mood(output.emotion, output.gestures)
@@ -189,8 +188,7 @@ class Telling:
                 timings = TimingsOut(**vars(output.timings))
                 return [DoneOut(turn_id=self._turn, reason=output.reason, timings_ms=timings)]
             case outputs.Listening():
-                if not self._speech:  # else it is the next turn that has begun
-                    self._over = self._turn
+                self._over = self._turn
                 return [ListeningOut()]
             case outputs.Problem():
                 return self._problem(output)
@@ -235,12 +233,9 @@ class Telling:
         if problem.turn is not None and problem.turn <= self._over:
             return []
         message = _MESSAGES.get(problem.code, problem.message)
-        told: list[ConverseMessage] = []
         if problem.code == "not_understood" and problem.turn is None:
-            # An utterance was ended that had not begun: a turn of its own, and over.
-            message = "No audio received"
-            told.append(ListeningOut())
+            message = "No audio received"  # an utterance was ended that had not begun
         error = ErrorOut(
             message=message, code=problem.code, detail=problem.message, turn_id=problem.turn
         )
-        return [error, *told]
+        return [error]

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import TypeVar
 
 from fastapi import Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ValidationError
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection
 
 from brain.api.token import shows
@@ -37,6 +39,20 @@ class Refused(Exception):
         return JSONResponse(body, self.status, {"Cache-Control": "no-store", **self.headers})
 
 
+async def refuse(_: Request, error: Exception) -> JSONResponse:
+    """The answer where no route is (404) or none for this method (405), for an application's
+    `exception_handlers`."""
+    assert isinstance(error, HTTPException)
+    code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
+    headers = error.headers or {}
+    detail = error.detail
+    if error.status_code == 404:
+        detail = "there is nothing here"
+    elif allowed := headers.get("Allow"):
+        detail = f"use {allowed} here"
+    return Refused(error.status_code, code, detail, headers).response()
+
+
 def check_token(connection: HTTPConnection, token: str) -> None:
     """Raise `Refused` (401) unless `token` is shown, as a bearer or in the query. Empty: none."""
     if not shows(connection, token):
@@ -46,9 +62,11 @@ def check_token(connection: HTTPConnection, token: str) -> None:
 async def read(request: Request, model: type[M], *, most_bytes: int) -> M:
     """The request's body as a `model`.
 
-    Raises `Refused`: 413 for more than `most_bytes`, 408 for one that doesn't come, 422 for what
-    isn't JSON or doesn't fit, naming the first field that is wrong, and why.
+    Whatever type it is said to be of; a web page, though, has to say JSON. Raises `Refused`: 415
+    for one that doesn't, 413 for more than `most_bytes`, 408 for one that doesn't come, 422 for
+    what isn't JSON or doesn't fit, naming the first field that is wrong, and why.
     """
+    _check_page(request)
     try:
         data = await asyncio.wait_for(_body(request, most_bytes), _READING_S)
     except asyncio.TimeoutError:
@@ -62,6 +80,16 @@ async def read(request: Request, model: type[M], *, most_bytes: int) -> M:
         return model.model_validate_json(data)
     except ValidationError as error:
         raise Refused(422, "invalid_request", _first(error)) from None
+
+
+def _check_page(request: Request) -> None:
+    """A browser tells the page's `Origin`. What isn't JSON by its type it sends anywhere for any
+    page; before JSON it asks (CORS), and here nobody says yes."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    json = kind == "application/json" or kind.endswith("+json")
+    if "origin" in request.headers and not json:
+        detail = "a web page sends it as application/json"
+        raise Refused(415, "unsupported_media_type", detail)
 
 
 async def _body(request: Request, most_bytes: int) -> bytes:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -30,13 +31,14 @@ _LONGEST_ID = 64
 class Door:
     """What every wire asks of a robot that connects.
 
-    A session begins once `serves` is set. `token` empty: none is asked for.
+    A session begins once `serves` is set. `token` empty: none is asked for. `idle_limit_s` None: a
+    robot may be silent for as long as it answers the WebSocket's pings.
     """
 
     sessions: Sessions
     serves: asyncio.Event
     token: str
-    idle_limit_s: float
+    idle_limit_s: float | None = None
 
 
 class Wire(Protocol):
@@ -91,7 +93,7 @@ async def serve(
 
 
 async def _converse(
-    websocket: WebSocket, connection: Connection, wire: Wire, idle_limit_s: float
+    websocket: WebSocket, connection: Connection, wire: Wire, idle_limit_s: float | None
 ) -> None:
     session = connection.session
     running, writing, reading = tasks = [
@@ -155,15 +157,12 @@ async def _drop(websocket: WebSocket, code: int) -> None:
 # -- robot -> brain ----------------------------------------------------------------------------
 
 
-async def _read(websocket: WebSocket, session: Session, wire: Wire, idle_limit_s: float) -> None:
-    loop = asyncio.get_running_loop()
-    reason = f"no word from the robot for {idle_limit_s:g} s"
+async def _read(
+    websocket: WebSocket, session: Session, wire: Wire, idle_limit_s: float | None
+) -> None:
     while True:
-        patience = loop.call_later(idle_limit_s, session.hang_up, 4408, reason)
-        try:
+        with _patience(session, idle_limit_s):
             frame = await websocket.receive()
-        finally:
-            patience.cancel()
         if frame["type"] == "websocket.disconnect":
             session.hang_up(1000, "")
             return
@@ -175,4 +174,18 @@ async def _read(websocket: WebSocket, session: Session, wire: Wire, idle_limit_s
         try:
             wire.take(session, data)
         except wire_in.WireError as error:
-            session.report(error.code, str(error))
+            session.report(error.code, str(error), turn=error.kind == "text")
+
+
+@contextmanager
+def _patience(session: Session, limit_s: float | None) -> Iterator[None]:
+    """Hang up on a robot that says nothing for so long."""
+    if limit_s is None:
+        yield
+        return
+    reason = f"no word from the robot for {limit_s:g} s"
+    hanging_up = asyncio.get_running_loop().call_later(limit_s, session.hang_up, 4408, reason)
+    try:
+        yield
+    finally:
+        hanging_up.cancel()

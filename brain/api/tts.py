@@ -41,6 +41,8 @@ _MOST_CHARACTERS_UNDER_WAY = 40_000
 _STOPPED_READING_S = 30.0
 _SILENCE = np.zeros(RATE // 5, np.int16)
 _ANONYMOUS = "(tts)"
+_BUSY = "tts_busy_no_fallback"
+_UNAVAILABLE = "tts_unavailable"
 
 _WAV_TYPES = frozenset({"audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave", "audio/*"})
 _RAW_TYPE = "application/octet-stream"
@@ -77,7 +79,7 @@ def router(mouth: Synthesizer | None, *, emotions: Mapping[str, str], token: str
             if not asked.text.strip():
                 raise Refused(400, "empty_text", "empty text")
             if mouth is None:
-                raise _refusal("tts_unavailable")
+                raise _refusal(_UNAVAILABLE)
         except Refused as refused:
             return refused.response()
         name = (asked.emotion or "neutral").strip().lower()
@@ -138,7 +140,7 @@ class _Speech(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         size = len(self._asked.text)
         if self._load.characters + size > _MOST_CHARACTERS_UNDER_WAY:
-            await _refusal("tts_busy_no_fallback").response()(scope, receive, send)
+            await _refusal(_BUSY).response()(scope, receive, send)
             return
         ticket = Ticket(self._asked.robot_id or _ANONYMOUS, Priority.PLAN, waits=False)
         gone = asyncio.ensure_future(_gone(receive))
@@ -158,10 +160,10 @@ class _Speech(Response):
         try:
             head = [await anext(sound)] if self._asked.stream else [pcm async for pcm in sound]
         except EngineBusy:
-            return _refusal("tts_busy_no_fallback")
+            return _refusal(_BUSY)
         except EngineError as error:
             log.debug("tts: no sound: %s", error)
-            return _refusal("tts_unavailable")
+            return _refusal(_UNAVAILABLE)
         whole = not self._asked.stream
         if self._wav:
             head.insert(0, wav_header(sum(map(len, head)) if whole else None))
@@ -207,7 +209,9 @@ class _Speech(Response):
 
 
 def _refusal(code: str) -> Refused:
-    return Refused(503, code, code, {"Retry-After": "1"})
+    # Only to wait for one's turn helps.
+    again = {"Retry-After": "1"} if code == _BUSY else None
+    return Refused(503, code, code, again)
 
 
 async def _give(send: Send, data: bytes) -> None:

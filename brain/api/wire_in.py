@@ -12,7 +12,15 @@ from typing import Annotated, Any, Literal
 import jsonschema_rs
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+)
 
 from brain.audio.pcm import from_bytes
 from brain.engines.ports import ToolSpec
@@ -28,11 +36,15 @@ _MAX_NODES = 20_000
 
 
 class WireError(Exception):
-    """A message that can't be taken; the session goes on. `code` is stable, snake_case."""
+    """A message that can't be taken; the session goes on. `code` is stable, snake_case.
 
-    def __init__(self, code: str, message: str) -> None:
+    `kind`: the message's type, "" where there is none.
+    """
+
+    def __init__(self, code: str, message: str, kind: str = "") -> None:
         super().__init__(message)
         self.code = code
+        self.kind = kind
 
 
 class _Message(BaseModel):
@@ -143,11 +155,17 @@ class CancelIn(_Message):
     type: Literal["cancel"]
 
 
+def _has_words(text: str) -> str:
+    if not any(letter.isprintable() and not letter.isspace() for letter in text):
+        raise ValueError("there is nothing in it but blanks")
+    return text
+
+
 class TextIn(_Message):
     """A turn typed rather than spoken."""
 
     type: Literal["text"]
-    text: str = Field(min_length=1, max_length=_MAX_TEXT)
+    text: Annotated[str, AfterValidator(_has_words)] = Field(min_length=1, max_length=_MAX_TEXT)
 
 
 class SayIn(_Message):
@@ -255,7 +273,8 @@ def parse(frame: str) -> RobotMessage | None:
     try:
         return ROBOT_MESSAGE.validate_python(message)
     except ValidationError as error:
-        raise WireError(_CODES.get(kind, "bad_json"), f"{kind}: {first_fault(error)}") from None
+        code = _CODES.get(kind, "bad_json")
+        raise WireError(code, f"{kind}: {first_fault(error)}", kind) from None
 
 
 def json_object(frame: str) -> dict[str, Any]:
@@ -272,7 +291,8 @@ def json_object(frame: str) -> dict[str, Any]:
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
         raise WireError("bad_json", "a message is a JSON object with a string field `type`")
     if _unwieldy(message) or ("\\ud" in frame.lower() and not _encodable(message)):
-        raise WireError("bad_json", "a message nests too deeply, is too complex, or isn't Unicode")
+        told = "a message nests too deeply, is too complex, or isn't Unicode"
+        raise WireError("bad_json", told, message["type"])
     return message
 
 

@@ -26,9 +26,14 @@ class StartTranscription:
 
 @dataclass(frozen=True)
 class Remember:
-    """The user said this: it belongs into the history."""
+    """The user said this: it belongs into the history.
+
+    `late`: it isn't answered, and belongs before the words of later turns.
+    """
 
     text: str
+    turn: int
+    late: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,24 @@
 """What was said and heard, as a language model is told of it.
 
-Append-only, so that a prompt's prefix stays the same to the byte and a model's cache of it good;
-over its budget, the oldest turns go in one step down to half of it.
+Append-only but for words that are heard late, so that a prompt's prefix stays the same to the byte
+and a model's cache of it good; over its budget, the oldest turns go in one step down to half of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from brain.engines.ports import Message, ToolCall
 
 _EARLY = 16
+
+
+@dataclass(frozen=True)
+class _Said(Message):
+    """What the user said in this turn."""
+
+    turn: int = 0
 
 
 @dataclass(frozen=True)
@@ -30,8 +37,20 @@ class History:
         self._early: dict[str, str] = {}
         self._calls: dict[str, str] = {}
 
-    def user_said(self, text: str) -> None:
-        self._append(Message("user", text))
+    def user_said(self, text: str, turn: int = 0) -> None:
+        self._append(_Said("user", text, turn=turn))
+
+    def user_had_said(self, text: str, turn: int) -> bool:
+        """Words that come to light late: they go before those of later turns.
+
+        False, and nothing is done, where there are none: then they are the newest.
+        """
+        for i, message in enumerate(self._messages):
+            if isinstance(message, _Said) and message.turn > turn:
+                self._messages.insert(i, _Said("user", text, turn=turn))
+                self._keep_to_budget()
+                return True
+        return False
 
     def assistant_said(self, text: str, calls: Sequence[ToolCall] = (), tags: str = "") -> None:
         """What was heard of a reply, and the tool calls that it made.
@@ -76,13 +95,18 @@ class History:
                 both = f"{merged[-1].content}\n{message.content}"
                 # What was too long to be answered must not make the next question too long.
                 fits = len(both) <= self._budget // 4
-                merged[-1] = replace(message, content=both) if fits else message
+                merged[-1] = Message("user", both if fits else message.content)
+            elif isinstance(message, _Said):
+                merged.append(Message("user", message.content))
             else:
                 merged.append(message)
         return tuple(merged)
 
     def _append(self, message: Message) -> None:
         self._messages.append(message)
+        self._keep_to_budget()
+
+    def _keep_to_budget(self) -> None:
         if self._size(self._messages) > self._budget:
             self._trim()
 

@@ -36,6 +36,14 @@ class Played:
 
 
 @dataclass(frozen=True)
+class Refused:
+    """A message that can't be taken; `turn`: it would have begun one."""
+
+    problem: outputs.Problem
+    turn: bool
+
+
+@dataclass(frozen=True)
 class HangUp:
     """The session is to end with this close code."""
 
@@ -54,7 +62,7 @@ class Understood:
 Item = (
     events.Event
     | progress.Progress
-    | outputs.Problem
+    | Refused
     | Heard
     | Configure
     | Played

@@ -126,9 +126,7 @@ class Session:
         if self._waiting + len(samples) > _MAX_WAITING_S * self.config.input_sample_rate:
             if not self._shedding:
                 self._shedding = True
-                self._inbox.put_nowait(
-                    outputs.Problem("audio_overflow", "sound comes faster than it can be heard")
-                )
+                self.report("audio_overflow", "sound comes faster than it can be heard")
             return
         self._shedding = False
         self._waiting += len(samples)
@@ -146,9 +144,9 @@ class Session:
         """The robot has been idle."""
         self.post(events.IdleSignal(idle_note(seconds, note)))
 
-    def report(self, code: str, message: str) -> None:
-        """Tell the robot of a problem, in order with all the rest."""
-        self._inbox.put_nowait(outputs.Problem(code, message))
+    def report(self, code: str, message: str, *, turn: bool = False) -> None:
+        """Tell of a problem, in order with all the rest. `turn`: a turn has ended with it."""
+        self._inbox.put_nowait(inbox.Refused(outputs.Problem(code, message), turn))
 
     def pong(self, t: object) -> None:
         """Answer a ping, in order with all the rest."""
@@ -160,15 +158,15 @@ class Session:
 
     # -- the actor -----------------------------------------------------------------------------
 
-    async def run(self) -> None:
-        """Live until hung up. Every task that was started has ended when this returns."""
+    async def run(self) -> outputs.Closed:
+        """Live until hung up, and how. Every task that was started has ended when this returns."""
         closed = outputs.Closed(1011, "internal error")
         try:
             while True:
                 item = await self._inbox.get()
                 if isinstance(item, inbox.HangUp):
                     closed = outputs.Closed(item.code, item.reason)
-                    return
+                    break
                 self._take(item)
                 if isinstance(item, inbox.Heard):
                     await asyncio.sleep(0)  # a burst of sound must not hold up other robots
@@ -189,6 +187,7 @@ class Session:
             self._memory.last_turn = self._state.last_turn
             self._memory.last_reply = self._state.last_reply
             self._send(closed)
+        return closed
 
     def _take(self, item: inbox.Item) -> None:
         match item:
@@ -204,8 +203,9 @@ class Session:
                 if self._hearing is not None and self._hearing.turn == item.event.turn:
                     self._hearing = replace(self._hearing, stt_ms=item.stt_ms)
                 self._step(item.event)
-            case outputs.Problem():
-                self._send(item)
+            case inbox.Refused():
+                self._send(item.problem)
+                self._rest(tell=item.turn)
             case (
                 progress.FirstToken()
                 | progress.MoodTold()
@@ -225,14 +225,18 @@ class Session:
         self._state, wanted = step(self._state, event)
         for effect in wanted:
             self._carry_out(effect)
-        if self._state.reply is not None or self._state.answering:
+        # Whoever cancels, or ends an utterance in vain, is told even if nothing was under way.
+        in_vain = isinstance(event, events.EndUtterance) and bool(wanted)
+        self._rest(tell=isinstance(event, events.Cancel) or in_vain)
+
+    def _rest(self, *, tell: bool) -> None:
+        """It may be the user's turn: say so if that is news, or to `tell` it anyway."""
+        if self._state.under_way:
             self.quiet.clear()
-            return
-        # Whoever cancels is told that nothing is under way, even if nothing was.
-        news = not self.quiet.is_set() or isinstance(event, events.Cancel)
-        if news and not self._state.closed:
-            self._send(outputs.Listening())
-        self.quiet.set()
+        else:
+            if (tell or not self.quiet.is_set()) and not self._state.closed:
+                self._send(outputs.Listening())
+            self.quiet.set()
 
     def _carry_out(self, effect: do.Effect) -> None:
         match effect:
@@ -241,8 +245,10 @@ class Session:
             case do.StartTranscription():
                 self._start_transcription(effect)
             case do.Remember():
-                self._settle_calls()
-                self._memory.history.user_said(effect.text)
+                history = self._memory.history
+                if not (effect.late and history.user_had_said(effect.text, effect.turn)):
+                    self._settle_calls()
+                    history.user_said(effect.text, effect.turn)
             case do.RememberResult():
                 self._memory.history.tool_answered(effect.call_id, effect.output)
             case do.StartReply():

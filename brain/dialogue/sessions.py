@@ -10,11 +10,12 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from brain.dialogue import outputs
 from brain.dialogue.config import HouseRules, SessionConfig
 from brain.dialogue.history import History
 from brain.dialogue.session import Engines, RobotMemory, Session
 
-REPLACED = "replaced_by_newer_session"
+_REPLACED = outputs.Closed(4001, "replaced_by_newer_session")
 
 
 class Full(Exception):
@@ -53,16 +54,20 @@ class Caller:
 
 @dataclass
 class Connection:
-    """A session that runs. `resumed`: its robot's history was found again."""
+    """A session that runs. `resumed`: its robot's history was found again.
+
+    `closed` is how it ended; None while it runs.
+    """
 
     session: Session
     resumed: bool
     caller: Caller = Caller()
     finished: asyncio.Event = field(default_factory=asyncio.Event)
+    closed: outputs.Closed | None = None
 
     async def run(self) -> None:
         try:
-            await self.session.run()
+            self.closed = await self.session.run()
         finally:
             self.finished.set()
 
@@ -125,19 +130,19 @@ class Sessions:
             raise GoingDown("the brain is going down; come back")
         known = robot_id or f"anonymous-{secrets.token_hex(4)}"
         while (older := self._open.get(known)) is not None:
-            self.counters.preempted += 1
-            older.session.hang_up(4001, REPLACED)
+            older.session.hang_up(_REPLACED.code, _REPLACED.reason)
             await older.finished.wait()
             self._forget(known, older)
         if len(self._open) >= self._max_sessions:
             self.counters.refused += 1
             raise Full(retry_after_s=5)
-        memory = self._recall(known)
+        memory = self._recall(known) if robot_id else None
         resumed = memory is not None
         self.counters.registered += 1
         self.counters.resumed += resumed
         memory = memory or RobotMemory(History(self.house.history_chars))
-        self._memories[known] = (self._clock(), memory)
+        if robot_id:
+            self._memories[known] = (self._clock(), memory)
         house = replace(self.house, defaults=defaults) if defaults is not None else self.house
         session = Session(secrets.token_hex(8), known, self._engines, house, memory)
         connection = Connection(session, resumed, caller or Caller())
@@ -146,10 +151,7 @@ class Sessions:
 
     def close(self, connection: Connection) -> None:
         """The session has ended; its robot's memory stays for a while."""
-        robot = connection.session.robot_id
-        self._forget(robot, connection)
-        if robot.startswith("anonymous-"):
-            self._memories.pop(robot, None)
+        self._forget(connection.session.robot_id, connection)
 
     async def drain(self, timeout_s: float) -> None:
         """Take no new sessions, let replies under way end for so long, then end all sessions."""
@@ -167,6 +169,7 @@ class Sessions:
         if self._open.get(robot) is connection:
             del self._open[robot]
             self.counters.unregistered += 1
+            self.counters.preempted += connection.closed == _REPLACED
             if robot in self._memories:
                 self._memories[robot] = (self._clock(), self._memories[robot][1])
 

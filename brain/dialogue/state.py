@@ -132,6 +132,12 @@ class State:
     closed: bool = False
 
     @property
+    def under_way(self) -> bool:
+        """Whether a turn is being spoken, heard or answered."""
+        speaking = not isinstance(self.floor, Idle) and self.floor.utterance.turn > 0
+        return speaking or self.answering > 0 or self.reply is not None
+
+    @property
     def deaf(self) -> bool:
         """Whether the microphone isn't listened to just now."""
         return self.rules.deaf_in_reply and not self.rules.push_to_talk and self.sounding

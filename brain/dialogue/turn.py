@@ -198,9 +198,9 @@ def _end_utterance(state: State) -> Step:
         if utterance is not None:
             opened = open_turn(state) if not utterance.turn else (state, ())
             return _ended_by_robot(then(opened, commit))
-        if state.ended_by_silence or state.answering or state.reply is not None:
-            # Silence was faster: that turn has ended already.
-            return replace(state, ended_by_silence=False), ()
+    if state.ended_by_silence or state.under_way:
+        # Silence was faster, or a button bounced: what was said is in good hands already.
+        return replace(state, ended_by_silence=False), ()
     return state, (Send(Problem("not_understood", "no speech was heard before end_utterance")),)
 
 
@@ -225,7 +225,7 @@ def _typed(state: State, event: Typed) -> Step:
     turn = state.last_turn + 1
     state, ended = end_reply(replace(state, last_turn=turn, wait=None), "interrupted")
     state, started = start_reply(state, turn, "answer")
-    return state, (*ended, Remember(event.text), *started)
+    return state, (*ended, Remember(event.text, turn), *started)
 
 
 def _say(state: State, event: Say) -> Step:
@@ -254,7 +254,8 @@ def _transcribed(state: State, event: Transcribed) -> Step:
         understood = "nothing that could be understood was said"
         problem = Send(Problem("not_understood", understood, event.turn))
         return replace(state, answering=0 if answer else state.answering), (problem,)
-    said = (Send(UserSaid(event.text, event.turn)), Remember(event.text))
+    remember = Remember(event.text, event.turn, late=not answer)
+    said = (Send(UserSaid(event.text, event.turn)), remember)
     if not answer:  # the user went on speaking, typed, or cancelled meanwhile
         return state, said
     state, started = start_reply(state, event.turn, "answer")

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
 
 from brain.engines.lane import Closable
+from brain.engines.one_line import one_line
 from brain.engines.ports import (
     EngineBusy,
     EngineError,
@@ -297,10 +298,10 @@ class Ladder(Generic[E]):
         while True:
             await asyncio.sleep(PROBE_S)
             engine = place.engine
-            reason = await _probed(probe)
+            reason = await _probed(probe, again=gone)
             if reason and engine is not None:
                 await asyncio.sleep(_PROBE_AGAIN_S)
-                reason = await _probed(probe)
+                reason = await _probed(probe, again=True)
                 if reason:
                     self._lower(place, engine, reason)
             elif gone and not reason and engine is None:
@@ -336,14 +337,17 @@ class _Once:
             do(self._reason)
 
 
-async def _probed(probe: Callable[[], Awaitable[None]]) -> str:
-    """Why the engine isn't there; empty if it is."""
+async def _probed(probe: Callable[[], Awaitable[None]], *, again: bool) -> str:
+    """Why the engine isn't there; empty if it is. `again`: at the last look it wasn't."""
     try:
         await asyncio.wait_for(probe(), _PROBE_PATIENCE_S)
     except EngineError as error:
         return str(error)
     except asyncio.TimeoutError:
         return f"It didn't answer within {_PROBE_PATIENCE_S:g} s."
+    except Exception as error:  # noqa: BLE001 - a probe may raise anything; the watch must go on
+        _log.log(logging.DEBUG if again else logging.ERROR, "A look failed.", exc_info=True)
+        return f"Looking for it failed: {type(error).__name__}: {one_line(str(error))}"
     return ""
 
 

@@ -35,6 +35,8 @@ def plan_options(settings: Settings) -> PlanOptions:
         "ollama": (settings.plan_timeout_s, settings.temperature),
         "vllm": (settings.vllm_timeout_s, settings.vllm_temperature),
     }.get(settings.llm_backend, (settings.llm_timeout_s, settings.llm_temperature))
+    if settings.embedded_mind:  # which loses its way when it is left to chance
+        temperature = 0.0
     return PlanOptions(
         inflight=settings.plan_max_inflight,
         timeout_s=timeout_s,

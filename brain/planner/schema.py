@@ -42,7 +42,8 @@ _MOST_FAULTS, _MOST_EVENTS, _LONGEST_WORD = 64, 256, 128
 _MOST_PARAMS_CHARS = 500
 
 Reading = Annotated[int, Field(ge=-(2**31), lt=2**31)]
-Counter = Annotated[int, Field(ge=0, lt=2**63)]
+# Echoed: what isn't just an integer would come back as something else.
+Counter = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
 Word = Annotated[str, Field(max_length=_LONGEST_WORD)]
 
 

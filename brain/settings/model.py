@@ -94,7 +94,7 @@ class Settings(BaseModel):
         64, "Robots connected at once; more are told to come back", ge=1, le=10000
     )
     session_idle_s: float = _server(
-        900.0, "A robot without a word for so long is hung up on", unit="s", ge=1, le=604800
+        900.0, "A robot without a word on /ws for so long is hung up on", unit="s", ge=1, le=604800
     )
     history_minutes: float = _server(
         30.0,
@@ -370,6 +370,11 @@ class Settings(BaseModel):
         if isinstance(value, str) and info.field_name in _CHOICES:
             return value.strip().lower()
         return value
+
+    @property
+    def embedded_mind(self) -> bool:
+        """Whether the language model asked for is the one that comes with the brain."""
+        return self.llm_backend == "llamacpp" and self.llm_model_path == "pocket"
 
     @property
     def origins(self) -> Mapping[str, str]:

@@ -79,6 +79,18 @@ def test_every_message_of_the_contract_is_taken_and_others_are_ignored() -> None
     assert read(type="mood", mood="sad") is None
 
 
+@pytest.mark.parametrize("text", ["", " \n\t", "\0\0", "\u200b \x1f", "x" * 4_001, "\ud800", 7])
+def test_a_text_without_words_is_refused_as_one(text: Any) -> None:
+    with pytest.raises(WireError) as caught:
+        read(type="text", text=text)
+    assert (caught.value.code, caught.value.kind) == ("bad_json", "text")
+
+
+@pytest.mark.parametrize("text", ["?", " hi ", "a\0b", "\U0001f916"])
+def test_any_text_with_something_in_it_is_taken(text: str) -> None:
+    assert read(type="text", text=text) == converse_in.TextIn(type="text", text=text)
+
+
 def test_a_profile_is_text_or_json_and_short() -> None:
     for profile, text in (
         ("Anna, 7", "Anna, 7"),
@@ -175,7 +187,8 @@ def test_errors_outside_of_turns() -> None:
     )
     assert (overflow["message"], overflow["turn_id"]) == ("audio_buffer_overflow", None)
     assert bad["message"] == "no JSON"
-    assert names(told(outputs.Problem("not_understood", "no speech"))) == ["error", "listening"]
+    (nothing,) = told(outputs.Problem("not_understood", "no speech"))
+    assert nothing["message"] == "No audio received"
 
 
 def test_of_a_turn_that_was_cancelled_while_it_was_heard_nothing_more_comes() -> None:
@@ -191,8 +204,17 @@ def test_of_a_turn_that_was_cancelled_while_it_was_heard_nothing_more_comes() ->
 
 def test_of_a_turn_that_the_user_goes_on_with_the_words_come() -> None:
     went_on = (outputs.SpeechStarted(1), outputs.SpeechStopped(1), outputs.SpeechStarted(2))
-    messages = told(*went_on, outputs.Listening(), outputs.UserSaid("first half", 1))
-    assert names(messages) == ["listening", "transcription"]
+    messages = told(*went_on, outputs.UserSaid("first half", 1))
+    assert names(messages) == ["transcription"]
+
+
+def test_what_is_heard_of_a_turn_once_a_later_one_is_answered_comes_too_late() -> None:
+    typed = (outputs.SpeechStarted(1), outputs.SpeechStopped(1), outputs.ReplyStarted(2, 1))
+    assert told(*typed, outputs.UserSaid("old", 1)) == []
+    assert told(*typed, outputs.Problem("not_understood", "", turn=1)) == []
+    # Typed while the user spoke, and the user spoke on: that is answered last.
+    between = (outputs.SpeechStarted(1), outputs.ReplyStarted(2, 1), DONE, outputs.SpeechStopped(1))
+    assert names(told(*between, outputs.UserSaid("new", 1))) == ["done", "transcription"]
 
 
 def test_a_reply_of_a_typed_turn_has_its_turn() -> None:

@@ -17,7 +17,7 @@ from tests.dialogue.house import Robot, a_session, silence, speech
 from tests.scripted_engines import Pause, ScriptedMind, ScriptedMouth, ScriptedTranscriber
 from tests.virtual_time import run_virtual
 
-ACTIONS = ("speak", "whisper", "end", "text", "cancel", "wait", "think")
+ACTIONS = ("speak", "whisper", "end", "text", "refused", "cancel", "wait", "think")
 HOUSE = HouseRules(
     defaults=SessionConfig(instructions="You are Robo.", turn_detection=None), emotions=True
 )
@@ -31,22 +31,26 @@ class Supervisor:
     told: list[dict[str, Any]] = field(default_factory=list)
 
     def hear(self, output: outputs.Output) -> None:
+        if isinstance(output, outputs.SpeechStopped):
+            self.told.append({"type": "(heard)", "turn_id": output.turn})
         self.told += [message.model_dump() for message in self.telling.messages(output)]
 
-    def check(self, cancels: int, *, vad: bool) -> None:
+    def check(self, cancels: int) -> None:
         shown: set[int] = set()
         begun: set[int] = set()
         over: set[int] = set()
-        idle = 0
+        idle = answered = 0
         before = "listening"
         for message in self.told:
             kind, turn = message["type"], message.get("turn_id")
             if kind == "listening":
                 idle += before == "listening"
-                # With silence as the end, words of a turn that the user goes on with come later.
-                over |= set() if vad else begun
+                over |= begun
             else:
                 assert turn not in over, f"{kind} of a turn that is over"
+                if kind == "emotion":
+                    answered = turn
+                assert kind != "transcription" or turn >= answered, "words within a later reply"
                 begun |= {turn} - {None}
             if kind == "emotion":
                 assert turn not in shown, "two moods in a turn"
@@ -55,7 +59,8 @@ class Supervisor:
                 assert turn in shown, f"{kind} before the mood"
             if kind == "done":
                 over.add(turn)
-            before = kind
+                answered = 0
+            before = before if kind == "(heard)" else kind
         assert idle <= cancels, "listening although nothing was under way"
         assert before == "listening", "the supervisor waits for ever"
 
@@ -71,9 +76,11 @@ async def act(robot: Robot, action: str) -> None:
             session.post(events.EndUtterance())
         case "text":
             session.post(events.Typed("hello"))
+        case "refused":
+            session.report("bad_json", "text: too long", turn=True)
         case "cancel":
-            session.post(events.Clear())
             session.post(events.Cancel())
+            session.post(events.Clear())
         case "wait":
             await asyncio.sleep(3.0)
         case "think":
@@ -96,6 +103,9 @@ async def act(robot: Robot, action: str) -> None:
 @example(["speak", "end", "cancel"], False, ["hello"], ["Hello."], [None])
 @example(["speak", "end", "cancel"], False, [""], ["Hello."], [None])
 @example(["speak", "end", "cancel"], False, [EngineFailed("broken")], ["Hello."], [None])
+@example(["speak", "end", "end"], False, ["hello"], ["Hello."], [None])
+@example(["speak", "end", "text"], False, ["hello"], ["Hello."], [None])
+@example(["speak", "end", "speak", "end"], True, ["hello"], ["Hello."], [None])
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 def test_every_turn_has_its_end_and_a_mood_before_its_sound(
     actions: list[str], vad: bool, ears: list[Any], mind: list[Any], mouth: list[Any]
@@ -115,6 +125,6 @@ def test_every_turn_has_its_end_and_a_mood_before_its_sound(
             supervisor = Supervisor(converse_out.Telling(asyncio.get_running_loop().time))
             for _, output in robot.said:
                 supervisor.hear(output)
-            supervisor.check(actions.count("cancel") + actions.count("end"), vad=vad)
+            supervisor.check(actions.count("cancel"))
 
     run_virtual(main())

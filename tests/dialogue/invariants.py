@@ -44,6 +44,7 @@ class Witness:
                 assert not self.worded, "a mood after the reply's first word"
             case outputs.Listening():
                 assert self.active is None, "listening while a reply is active"
+                assert self.open_turn is None, "listening while the user speaks"
             case outputs.ClauseStarted() | outputs.AssistantSaid() | outputs.ToolCalled():
                 assert self.active == output.reply_id, "words of a reply that isn't active"
                 self.worded = self.worded or isinstance(output, outputs.ClauseStarted)

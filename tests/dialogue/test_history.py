@@ -42,6 +42,29 @@ def test_a_reply_of_which_nothing_was_heard_is_not_there() -> None:
     assert history.messages() == (Message("user", "one\ntwo"),)
 
 
+def test_words_that_are_heard_late_go_before_those_of_later_turns() -> None:
+    history = History()
+    history.user_said("one", 1)
+    assert not history.user_had_said("two", 2)  # they are the newest
+    history.user_said("four", 4)
+    history.assistant_said("Four it is.")
+    history.user_said("five", 5)
+    assert history.user_had_said("three", 3)
+    assert history.messages() == (
+        Message("user", "one\nthree\nfour"),
+        Message("assistant", "Four it is."),
+        Message("user", "five"),
+    )
+
+
+def test_words_that_are_heard_late_keep_to_the_budget() -> None:
+    history = History(budget=200)
+    history.user_said("x" * 90, 2)
+    history.assistant_said("y" * 40)
+    assert history.user_had_said("z" * 90, 1)
+    assert sum(len(message.content) for message in history.messages()) <= 200
+
+
 def test_what_was_too_long_to_be_answered_does_not_make_the_next_question_too_long() -> None:
     history = History(budget=4_000)
     history.user_said("x" * 3_900)

@@ -354,6 +354,75 @@ def test_speech_while_the_brain_thinks_becomes_one_question() -> None:
     run_virtual(main())
 
 
+def test_words_that_were_typed_over_come_before_those_in_the_history() -> None:
+    async def main() -> None:
+        memory = RobotMemory(History())
+        mind = ScriptedMind(["Hi to you."])
+        ears = ScriptedTranscriber(["what time is it"], seconds=1.0)
+        async with a_session(mind=mind, ears=ears, memory=memory) as robot:
+            await robot.speak(np.concatenate((speech(800), silence(600))))
+            robot.session.post(events.Typed("Hi"))
+            assert (await robot.until(outputs.ReplyDone)).reason == "completed"
+            assert robot.all(outputs.UserSaid) == [outputs.UserSaid("what time is it", 1)]
+        assert memory.history.messages() == (
+            Message("user", "what time is it\nHi"),
+            Message("assistant", "Hi to you."),
+        )
+
+    run_virtual(main())
+
+
+def test_words_that_are_heard_after_their_session_waits_for_a_tool_leave_its_call_open() -> None:
+    async def main() -> None:
+        memory = RobotMemory(History())
+        mind = ScriptedMind([[ToolCall("dance", "{}")], "I danced."])
+        ears = ScriptedTranscriber(["what time is it"], seconds=3.0)
+        async with a_session(mind=mind, ears=ears, memory=memory) as robot:
+            await robot.speak(np.concatenate((speech(800), silence(600))))
+            robot.session.post(events.Typed("Dance"))
+            call = await robot.until(outputs.ToolCalled)
+            await robot.until(outputs.UserSaid)
+            robot.session.post(events.ToolResult(call.call_id, "ok", True))
+            await robot.until(outputs.ReplyDone, reply_id=2)
+        roles = [message.role for message in memory.history.messages()]
+        assert roles == ["user", "assistant", "tool", "assistant"]
+
+    run_virtual(main())
+
+
+def test_it_is_not_the_users_turn_while_the_user_has_it() -> None:
+    async def main() -> None:
+        ears = ScriptedTranscriber(["what time is it", "and what day"], seconds=1.0)
+        async with a_session(ears=ears) as robot:
+            for _ in range(2):  # the second while the first is being heard
+                await robot.speak(speech(800))
+                robot.session.post(events.EndUtterance())
+            await robot.until(outputs.Listening)
+            assert len(robot.all(outputs.UserSaid)) == 2
+            assert len(robot.all(outputs.ReplyDone)) == 1
+
+    run_virtual(main())
+
+
+def test_a_turn_that_is_refused_is_over_and_one_under_way_goes_on() -> None:
+    async def main() -> None:
+        async with a_session() as robot:
+            robot.session.report("bad_json", "text: too long", turn=True)
+            robot.session.report("bad_json", "junk")
+            robot.session.post(events.Typed("hello"))
+            robot.session.report("bad_json", "text: too long", turn=True)
+            await robot.until(outputs.ReplyDone)
+            await asyncio.sleep(1)
+            kinds = [type(output).__name__ for _, output in robot.said]
+            ends = ("Problem", "Listening", "ReplyStarted", "ReplyDone")
+            assert [kind for kind in kinds if kind in ends] == [
+                "Problem", "Listening", "Problem", "ReplyStarted", "Problem", "ReplyDone",
+                "Listening",
+            ]  # fmt: skip
+
+    run_virtual(main())
+
+
 def test_without_a_voice_the_words_are_sent() -> None:
     async def main() -> None:
         async with a_session(mute=True) as robot:

@@ -110,6 +110,48 @@ def test_the_newest_session_of_a_robot_replaces_the_older() -> None:
     run_virtual(main())
 
 
+def test_many_that_come_at_once_are_counted_once_each() -> None:
+    async def main() -> None:
+        sessions, _ = a_house()
+        caller = Caller(sessions)
+        await asyncio.gather(*(caller.call("r1") for _ in range(20)))
+        assert sessions.counters.registered == 20
+        assert sessions.counters.unregistered == sessions.counters.preempted == 19
+        assert sessions.active == 1
+        await caller.end()
+
+    run_virtual(main())
+
+
+def test_one_that_has_hung_up_itself_was_not_replaced() -> None:
+    async def main() -> None:
+        sessions, _ = a_house()
+        caller = Caller(sessions)
+        older = await caller.call("r1")
+        older.session.hang_up(1000, "")
+        await caller.call("r1")  # while the older one is still ending
+        assert sessions.counters.unregistered == 1
+        assert sessions.counters.preempted == 0
+        await caller.end()
+
+    run_virtual(main())
+
+
+def test_strangers_take_no_place_in_memory() -> None:
+    async def main() -> None:
+        sessions, _ = a_house(memory_robots=2)
+        caller = Caller(sessions)
+        for robot in ("r1", "r2"):
+            await caller.hang_up(await caller.call(robot))
+        for _ in range(3):
+            await caller.call(None)
+        assert (await caller.call("r1")).resumed
+        assert (await caller.call("r2")).resumed
+        await caller.end()
+
+    run_virtual(main())
+
+
 def test_strangers_share_nothing() -> None:
     async def main() -> None:
         sessions, _ = a_house()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import typing
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from brain.dialogue import effects, events
 from brain.dialogue.outputs import Problem, SpeechStarted, SpeechStopped, UserSaid
-from brain.dialogue.state import FRAME, Idle, Rules, State, samples
+from brain.dialogue.state import FRAME, RATE, Idle, Rules, State, samples
 from brain.dialogue.turn import step
 
 FRAME_MS = 32
@@ -226,7 +227,7 @@ def test_a_transcript_that_comes_after_more_speech_is_remembered_and_not_answere
     state, _ = speech_then_silence(State(), 640, 640)
     state, _ = speech_then_silence(state, 640, 0)
     _, wanted = step(state, events.Transcribed(1, "hello"))
-    assert wanted == (effects.Send(UserSaid("hello", 1)), effects.Remember("hello"))
+    assert wanted == (effects.Send(UserSaid("hello", 1)), effects.Remember("hello", 1, late=True))
 
 
 def test_a_duplicate_result_is_an_unknown_call() -> None:
@@ -308,6 +309,21 @@ def test_an_end_utterance_of_the_robot_is_not_followed_by_a_free_one() -> None:
     state, wanted = step(state, events.EndUtterance())
     assert [type(effect).__name__ for effect in wanted] == ["Send", "StartTranscription"]
     state, _ = step(state, events.Transcribed(1, ""))
+    _, (problem,) = step(state, events.EndUtterance())
+    assert isinstance(problem, effects.Send)
+    assert isinstance(problem.output, Problem)
+
+
+@pytest.mark.parametrize("typed", [False, True])
+def test_an_end_utterance_without_sound_leaves_what_is_under_way_alone(typed: bool) -> None:
+    state = replace(State(), rules=Rules(push_to_talk=True))
+    if typed:
+        state, _ = step(state, events.Typed("hi"))
+    else:
+        state, _ = step(state, events.Sound(RATE))
+        state, _ = step(state, events.EndUtterance())
+    assert step(state, events.EndUtterance()) == (state, ())
+    state, _ = step(state, events.Cancel())
     _, (problem,) = step(state, events.EndUtterance())
     assert isinstance(problem, effects.Send)
     assert isinstance(problem.output, Problem)

@@ -127,11 +127,7 @@ async def a_brain(
             idle_limit_s=idle_limit_s,
         )
     )
-    app.include_router(
-        converse.router(
-            sessions, vad=converse_vad, serves=serves, token=token, idle_limit_s=idle_limit_s
-        )
-    )
+    app.include_router(converse.router(sessions, vad=converse_vad, serves=serves, token=token))
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         server: uvicorn.Server = http_server(app)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 
@@ -93,6 +94,20 @@ def test_pushing_to_talk_ends_the_reply_under_way() -> None:
                 (2, "completed"),
             ]
             assert names(messages).count("listening") == 1
+
+    asyncio.run(main())
+
+
+def test_what_was_said_is_not_told_within_the_reply_to_what_was_typed_after_it() -> None:
+    async def main() -> None:
+        ears = ScriptedTranscriber(["old words"], seconds=0.2)
+        async with a_supervisor(ears=ears, mind=ScriptedMind(["A story. " * 5])) as robot:
+            await ask(robot)
+            await robot.send(type="text", text="Hi")
+            messages = await turn(robot)
+            assert "transcription" not in names(messages)
+            assert {m["turn_id"] for m in messages if m["type"] != "listening"} == {2}
+            assert await settled(robot) == []
 
     asyncio.run(main())
 
@@ -205,5 +220,33 @@ def test_health_tells_who_is_connected(brain: Brain) -> None:
             assert sessions["robots"] == {
                 "counted": {"session_seq": 7, "session_monotonic_ts_ms": 1234}
             }
+
+    asyncio.run(main())
+
+
+def test_those_that_a_newer_one_replaced_are_counted_and_those_that_left_are_not(
+    brain: Brain,
+) -> None:
+    def preempted() -> int:
+        return int(brain.get("/health")[1]["converse_sessions"]["preempted"])
+
+    async def main() -> None:
+        before = await asyncio.to_thread(preempted)
+        one = (converse(brain.address), "?robot_id=many")
+        for _ in range(10):
+            async with a_robot(*one) as robot:
+                await robot.next("listening")
+        assert await asyncio.to_thread(preempted) == before
+        async with contextlib.AsyncExitStack() as stack:
+            enter = stack.enter_async_context
+            robots = await asyncio.gather(*(enter(a_robot(*one)) for _ in range(8)))
+            ends = [asyncio.ensure_future(robot.close_code()) for robot in robots]
+            while sum(end.done() for end in ends) < 7:
+                await asyncio.wait(
+                    [end for end in ends if not end.done()], return_when=asyncio.FIRST_COMPLETED
+                )
+            assert {end.result() for end in ends if end.done()} == {4001}
+            assert await asyncio.to_thread(preempted) == before + 7
+        assert [await end for end in ends].count(4001) == 7
 
     asyncio.run(main())

@@ -113,6 +113,32 @@ def test_end_utterance_is_faster_than_silence() -> None:
     asyncio.run(main())
 
 
+def test_there_is_no_listening_between_a_turn_and_the_one_that_replaces_it() -> None:
+    async def main() -> None:
+        ears = ScriptedTranscriber(["hello", "robot"], seconds=0.3)
+        async with a_supervisor("?robot_id=r1&vad=1", ears=ears) as robot:
+            await ask(robot)
+            await ask(robot)
+            messages = await turn(robot)
+            said = [message["text"] for message in messages if message["type"] == "transcription"]
+            assert said == ["hello", "robot"]
+            assert names(messages)[-2:] == ["done", "listening"]
+            assert await settled(robot) == []
+
+    asyncio.run(main())
+
+
+def test_cancel_while_the_user_speaks_is_told_once() -> None:
+    async def main() -> None:
+        async with a_supervisor("?robot_id=r1&vad=1") as robot:
+            await robot.speak(tone(600))
+            await robot.send(type="cancel")
+            assert await turn(robot) == [{"type": "listening"}]
+            assert await settled(robot) == []
+
+    asyncio.run(main())
+
+
 # -- who is connected --------------------------------------------------------------------------
 
 
@@ -183,17 +209,24 @@ def test_a_reply_that_is_cut_by_a_newer_session_is_told_to_be_over() -> None:
     asyncio.run(main())
 
 
+def test_one_that_says_nothing_is_kept() -> None:
+    async def main() -> None:
+        async with a_brain(idle_limit_s=0.05) as address, a_robot(converse(address)) as robot:
+            await robot.next("listening")
+            await asyncio.sleep(0.3)
+            assert await settled(robot) == []
+
+    asyncio.run(main())
+
+
 def test_limits_are_those_of_the_other_wire() -> None:
     async def main() -> None:
-        async with a_brain(max_sessions=1, idle_limit_s=0.3) as address:
-            async with a_robot(converse(address)) as robot:
-                await robot.next("listening")
-                async with a_robot(converse(address), "?robot_id=r2") as other:
-                    assert await other.close_code() == 4429
-                await robot.connection.send("x" * ((1 << 20) + 1))
-                assert await robot.close_code() == 4413
-            async with a_robot(converse(address)) as robot:
-                assert await robot.close_code() == 4408
+        async with a_brain(max_sessions=1) as address, a_robot(converse(address)) as robot:
+            await robot.next("listening")
+            async with a_robot(converse(address), "?robot_id=r2") as other:
+                assert await other.close_code() == 4429
+            await robot.connection.send("x" * ((1 << 20) + 1))
+            assert await robot.close_code() == 4413
 
     asyncio.run(main())
 

@@ -28,6 +28,7 @@ class Elsewhere:
         self.there = True
         self.blips = 0
         self.hangs = False
+        self.breaks: Exception | None = None
         self.builds: list[float] = []
         self.looks = 0
         self.progress = Progress()
@@ -45,6 +46,8 @@ class Elsewhere:
 
     async def probe(self) -> None:
         self.looks += 1
+        if self.breaks is not None:
+            raise self.breaks
         if self.hangs:
             await asyncio.Event().wait()
         self.blips -= 1
@@ -135,6 +138,23 @@ def test_it_is_out_of_service_within_moments_and_back_within_moments(how: str) -
         await asyncio.sleep(NEVER / 2)
         assert len(elsewhere.builds) == 1
         elsewhere.there, elsewhere.hangs = True, False
+        await until(lambda: ladder.state.reason == "", PROBE_S + 2.6)
+        assert len(elsewhere.builds) == 2
+
+    run(main)
+
+
+def test_whatever_a_look_raises_the_looks_go_on(caplog: pytest.LogCaptureFixture) -> None:
+    async def main(elsewhere: Elsewhere, ladder: Ladder[LanguageModel]) -> None:
+        elsewhere.breaks = RecursionError("too deep\n" + "\x1b" * 10_000)
+        await until(lambda: ladder.state.reason != "", 10.1)
+        assert ladder.state.reason.startswith("Looking for it failed: RecursionError: too deep")
+        assert len(ladder.state.reason) < 400
+        assert ladder.state.reason.isprintable()
+        await asyncio.sleep(10 * PROBE_S)
+        # One traceback tells it all.
+        assert len([record for record in caplog.records if record.exc_info]) == 1
+        elsewhere.breaks = None
         await until(lambda: ladder.state.reason == "", PROBE_S + 2.6)
         assert len(elsewhere.builds) == 2
 

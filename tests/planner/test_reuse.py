@@ -170,7 +170,8 @@ def test_only_the_skills_of_the_setting_are_offered(value: str, offered: tuple[s
 
 
 def test_a_second_try_has_a_little_temperature_even_where_the_first_has_none() -> None:
-    greedy = plan_options(Settings(llm_backend="llamacpp", llm_temperature=0))
+    # (The embedded mind is greedy whatever LLM_TEMPERATURE is.)
+    greedy = plan_options(Settings(llm_backend="llamacpp", llm_temperature=1.5))
     assert 0 < greedy.varied_temperature <= 0.5
     warm = plan_options(Settings(llm_backend="ollama", temperature=1.1, llm_temperature=0))
     assert warm.varied_temperature == 1.1

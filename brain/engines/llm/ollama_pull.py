@@ -10,6 +10,7 @@ import httpx
 from ollama import AsyncClient, ProgressResponse, ResponseError
 
 from brain.engines.llm.ollama_wire import told
+from brain.engines.one_line import one_line
 from brain.engines.ports import EngineUnavailable
 
 _log = logging.getLogger(__name__)
@@ -53,10 +54,17 @@ async def pull(
             f"{_up_to(fetched)}: the next try goes on from there."
         ) from None
     except ResponseError as error:
-        words = str(error.error).strip().rstrip(".")
+        words = one_line(str(error.error)).rstrip(".")
         raise EngineUnavailable(f"Ollama at {url} can't pull {model}: {words}.") from error
-    except (httpx.TransportError, OSError, ValueError, TypeError, AttributeError) as error:
-        # (The latter three: what the client raises for what isn't a report of progress.)
+    except (
+        httpx.TransportError,
+        OSError,
+        # What the client raises for what isn't a report of progress.
+        ValueError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         raise EngineUnavailable(
             f"The pull of {model} broke off{_up_to(fetched)}: {told(error, url)}"
         ) from error

@@ -33,6 +33,7 @@ CLIENT_ERRORS = (
     ValueError,
     TypeError,
     AttributeError,
+    RecursionError,
 )
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 from ollama import ResponseError
 
+from brain.engines.one_line import one_line
 from brain.engines.ports import (
     EngineBusy,
     EngineError,
@@ -94,7 +95,7 @@ def told(error: BaseException, url: str, *, begun: bool = False) -> EngineError:
         return EngineUnavailable(
             f"OLLAMA_URL={url} can't be reached ({_words(error)}): is `ollama serve` running there?"
         )
-    if isinstance(error, (ValueError, TypeError, AttributeError)):
+    if isinstance(error, (ValueError, TypeError, AttributeError, RecursionError)):
         return EngineFailed(f"What came from OLLAMA_URL={url} isn't Ollama's: {_words(error)}.")
     _log.error("Ollama's client failed.", exc_info=error)
     return EngineFailed(f"Ollama's client failed: {type(error).__name__}: {_words(error)}.")
@@ -174,4 +175,4 @@ def _defused(text: str) -> str:
 def _words(error: BaseException) -> str:
     """The error's own words, on one line, without the full stop."""
     words = error.error if isinstance(error, ResponseError) else str(error)
-    return " ".join(str(words).split()).rstrip(".") or type(error).__name__
+    return one_line(str(words)).rstrip(".") or type(error).__name__

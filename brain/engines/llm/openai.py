@@ -16,6 +16,7 @@ from brain.engines.llm.openai_errors import engine_error, shown, words
 from brain.engines.llm.openai_reply import StreamedReply
 from brain.engines.llm.openai_request import Dialect, Wish, body, easier
 from brain.engines.llm.openai_server import OpenAIOptions, connected, headers, models, probe
+from brain.engines.one_line import one_line
 from brain.engines.ports import (
     Cancelled,
     EngineError,
@@ -70,7 +71,7 @@ class OpenAIMind:
             raise
         if model not in listed:
             # Some servers list no aliases, or none that is not in memory. Warming up will tell.
-            some = ", ".join(listed[:5]) or "none"
+            some = one_line(", ".join(listed[:5])) or "none"
             _log.warning("OPENAI_MODEL=%s is not among the models listed: %s.", model, some)
         return cls(options, client, model)
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import openai
 
+from brain.engines.one_line import one_line
 from brain.engines.ports import (
     EngineBusy,
     EngineError,
@@ -22,12 +23,11 @@ from brain.engines.ports import (
     EngineUnavailable,
 )
 
-_MAX_WORDS = 300
 _LEAST_QUOTE = 4
 _BUSY = frozenset({429, 503})
-NOBODY_THERE = frozenset({502, 503, 504})
-"""Statuses of a proxy in front of a server that is down; 503 also of one that loads its model, or
-has too much to do: to a question that takes no work that is the same as not being there."""
+# Of a proxy in front of a server that is down.
+_NOBODY_THERE = frozenset({502, 504})
+REFUSES_THE_KEY = frozenset({401, 403})
 
 
 def engine_error(
@@ -44,7 +44,7 @@ def engine_error(
     """
     place = shown(url)
     told = words(error) if isinstance(error, openai.APIError) else str(error)
-    told = _short(_without(private, told))
+    told = one_line(_without(private, told))
     if isinstance(error, openai.APIStatusError):
         return _refusal(error.status_code, place, model, told)
     if isinstance(error, openai.APIConnectionError):
@@ -53,11 +53,11 @@ def engine_error(
         slow = isinstance(error, openai.APITimeoutError)
         why = "it doesn't answer" if slow else str(error.__cause__ or error) or "no connection"
         return EngineUnavailable(
-            f"OPENAI_URL={place} can't be reached ({_short(why)}): is the server running there?"
+            f"OPENAI_URL={place} can't be reached ({one_line(why)}): is the server running there?"
         )
     if isinstance(error, openai.APIError):  # in the midst of the stream
         return EngineFailed(f"The server at {place} failed: {told}")
-    if isinstance(error, ValueError):  # no JSON, no UTF-8, no chunk
+    if isinstance(error, (ValueError, RecursionError)):  # no JSON, no UTF-8, no chunk; or too deep
         return EngineFailed(f"The server at {place} sent what can't be read: {told}")
     return EngineFailed(f"The call of {place} failed: {type(error).__name__}: {told}")
 
@@ -72,7 +72,10 @@ def words(error: openai.APIError) -> str:
         body = told
     if isinstance(body, str):
         return body
-    return json.dumps(body, ensure_ascii=False) if body else error.message
+    try:
+        return json.dumps(body, ensure_ascii=False) if body else error.message
+    except RecursionError:  # what could just be read may be too deep to be written
+        return error.message
 
 
 def shown(url: str) -> str:
@@ -84,12 +87,17 @@ def shown(url: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
+def refused_key(status: int, place: str) -> EngineUnavailable:
+    """That the server at `place` doesn't take the key."""
+    return EngineUnavailable(
+        f"OPENAI_URL={place} refuses the key (status {status}): set OPENAI_API_KEY to one that "
+        "this server knows."
+    )
+
+
 def _refusal(status: int, place: str, model: str, said: str) -> EngineError:
-    if status in (401, 403):
-        return EngineUnavailable(
-            f"OPENAI_URL={place} refuses the key (status {status}): set OPENAI_API_KEY to one that "
-            "this server knows."
-        )
+    if status in REFUSES_THE_KEY:
+        return refused_key(status, place)
     if status == 404:
         return EngineUnavailable(
             f"OPENAI_URL={place} doesn't know this address or the model {model or '?'}: does the "
@@ -98,7 +106,7 @@ def _refusal(status: int, place: str, model: str, said: str) -> EngineError:
         )
     if status in _BUSY:
         return EngineBusy(f"The server at {place} is busy: try again in a moment. It said: {said}")
-    if status in NOBODY_THERE:
+    if status in _NOBODY_THERE:
         return EngineUnavailable(f"Nobody answers behind OPENAI_URL={place} (status {status}).")
     if status == 408:
         return EngineTimeout(f"The server at {place} took too long for itself. It said: {said}")
@@ -112,8 +120,3 @@ def _without(private: Sequence[str], text: str) -> str:
             if len(form) >= _LEAST_QUOTE:
                 text = text.replace(form, "…")
     return text
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _MAX_WORDS else f"{line[: _MAX_WORDS - 1]}…"

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import ssl
 from dataclasses import dataclass
-from http.client import HTTPException
-from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
 
+import httpx2
 import openai
 
-from brain.engines.llm.openai_errors import NOBODY_THERE, engine_error, shown
+from brain.engines.llm.openai_errors import (
+    REFUSES_THE_KEY,
+    engine_error,
+    refused_key,
+    shown,
+)
+from brain.engines.one_line import one_line
 from brain.engines.ports import (
     EngineBusy,
     EngineError,
@@ -22,8 +28,10 @@ from brain.engines.ports import (
 _CONNECT_S = 5.0
 _LIST_S = 10.0
 _PROBE_S = 2.0
-# Servers without a list of models.
+# Servers without a list of models, or without HEAD: vLLM's and llama-cpp-python's (405), those of
+# Python's own library (501).
 _NO_LIST = frozenset({404, 405, 501})
+_BUSY = 429
 
 
 @dataclass(frozen=True)
@@ -42,32 +50,50 @@ class OpenAIOptions:
 
 
 async def probe(options: OpenAIOptions) -> None:
-    """Is the server there? Cheap, and it disturbs nothing. Raises `EngineUnavailable`.
+    """Is the server there, and does it serve us? Cheap, and it disturbs nothing.
 
-    Any answer will do but that of a proxy with nobody behind it, and that of a server which is
-    still loading. The list of models is not asked for: llama-cpp-python's server breaks off a reply
-    under way for it, if it is asked with GET.
+    Raises `EngineUnavailable`. Judged by the status alone: one that is busy is there, and so is one
+    without a list of models, or that knows no HEAD. The list isn't asked for with GET:
+    llama-cpp-python's server breaks off a reply under way for it.
     """
+    place = shown(options.url)
     try:
-        await asyncio.to_thread(_look, f"{shown(options.url).rstrip('/')}/models")
-    except HTTPError as error:
-        error.close()
-        if error.code in NOBODY_THERE:
-            raise EngineUnavailable(
-                f"OPENAI_URL={shown(options.url)} doesn't serve now (status {error.code})."
-            ) from None
-    except (OSError, ValueError, HTTPException) as error:
-        why = error.reason if isinstance(error, URLError) else error
+        status = await asyncio.wait_for(_look(options), _PROBE_S)
+    except asyncio.TimeoutError:
+        raise _silent(options, _PROBE_S) from None
+    except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
+        why = one_line(str(error)) or type(error).__name__
         raise EngineUnavailable(
-            f"OPENAI_URL={shown(options.url)} can't be reached ({why}): is the server running "
-            "there?"
+            f"OPENAI_URL={place} can't be reached ({why}): is the server running there?"
         ) from None
+    if status in REFUSES_THE_KEY:
+        raise refused_key(status, place)
+    if not (200 <= status < 300 or status in _NO_LIST or status == _BUSY):
+        raise EngineUnavailable(f"OPENAI_URL={place} doesn't serve now (status {status}).")
 
 
-def _look(url: str) -> None:
-    # The settings allow http and https alone.
-    with urlopen(Request(url, method="HEAD"), timeout=_PROBE_S):  # noqa: S310
-        pass
+async def _look(options: OpenAIOptions) -> int:
+    """The status of the list of models, asked for as the mind's client would, but with HEAD.
+
+    Not on a thread: whoever cancels this ends it, however slowly the server answers.
+    """
+    plain = options.url.startswith("http://")
+    key = {"Authorization": f"Bearer {options.api_key}"} if options.api_key else {}
+    async with httpx2.AsyncClient(
+        verify=False if plain else await asyncio.to_thread(_certificates),
+        follow_redirects=not plain,
+        timeout=None,
+    ) as client:
+        url = f"{options.url.rstrip('/')}/models"
+        answer = await client.head(url, headers={"Connection": "close", **key})
+        status: int = answer.status_code
+        return status
+
+
+@functools.cache
+def _certificates() -> ssl.SSLContext:
+    """To read them takes a while, and a probe makes a client every few seconds."""
+    return httpx2.create_ssl_context()
 
 
 def connected(options: OpenAIOptions) -> openai.AsyncOpenAI:
@@ -91,7 +117,9 @@ def connected(options: OpenAIOptions) -> openai.AsyncOpenAI:
     except Exception as error:
         # (For a bad address its HTTP library has errors of its own, of no common class.)
         place = shown(options.url)
-        raise EngineUnavailable(f"OPENAI_URL={place} is no address: {error}") from error
+        raise EngineUnavailable(
+            f"OPENAI_URL={place} is no address: {one_line(str(error))}"
+        ) from error
 
 
 def headers(options: OpenAIOptions) -> dict[str, str | openai.Omit]:
@@ -110,16 +138,15 @@ async def models(client: openai.AsyncOpenAI, options: OpenAIOptions) -> list[str
     Raises `EngineUnavailable`.
     """
     try:
-        answer = await client.get(
-            "/models",
-            cast_to=object,
-            options={"timeout": _LIST_S, "headers": headers(options)},
-        )
+        asking = client.get("/models", cast_to=object, options={"headers": headers(options)})
+        answer = await asyncio.wait_for(asking, _LIST_S)
+    except asyncio.TimeoutError:
+        raise _silent(options, _LIST_S) from None
     except openai.APIStatusError as error:
         if error.status_code in _NO_LIST and options.model:
             return []
         raise _unavailable(engine_error(error, options.url, model=options.model)) from error
-    except (openai.APIError, ValueError) as error:
+    except (openai.APIError, httpx2.HTTPError, ValueError, RecursionError) as error:
         raise _unavailable(engine_error(error, options.url)) from error
     entries = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(entries, list):
@@ -129,6 +156,10 @@ async def models(client: openai.AsyncOpenAI, options: OpenAIOptions) -> list[str
         )
     names = [entry.get("id") for entry in entries if isinstance(entry, dict)]
     return [name for name in names if isinstance(name, str)]
+
+
+def _silent(options: OpenAIOptions, seconds: float) -> EngineUnavailable:
+    return EngineUnavailable(f"OPENAI_URL={shown(options.url)} didn't answer within {seconds:g} s.")
 
 
 def _unavailable(error: EngineError) -> EngineError:

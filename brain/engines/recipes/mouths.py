@@ -101,8 +101,7 @@ def _orpheus(settings: Settings) -> Rung[Synthesizer]:
         if over := excess(settings):
             raise EngineUnavailable(f"{over}.")
         raise EngineUnavailable(
-            "Orpheus isn't in this version of the brain: set TTS_BACKEND=piper or "
-            "espeak."
+            "Orpheus isn't in this version of the brain: set TTS_BACKEND=piper or espeak."
         )
 
     return Rung("orpheus", build, check_synthesizer)

@@ -171,22 +171,6 @@ def test_what_is_no_such_server_is_told(body: Any) -> None:
     asyncio.run(main())
 
 
-def test_a_probe_asks_for_nothing_that_disturbs() -> None:
-    async def main(server: ScriptedServer, _: OpenAIMind) -> None:
-        server.heads.clear()
-        await probe(OpenAIOptions(server.url))
-        assert [line for line, _ in server.heads] == ["HEAD /v1/models HTTP/1.1"]
-        for status in (401, 404, 405, 500):
-            server.status = status
-            await probe(OpenAIOptions(server.url))
-        for status in (502, 503, 504):
-            server.status = status
-            with pytest.raises(EngineUnavailable, match=str(status)):
-                await probe(OpenAIOptions(server.url))
-
-    run(main)
-
-
 # -- what comes --------------------------------------------------------------------------------
 
 

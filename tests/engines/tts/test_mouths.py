@@ -61,7 +61,7 @@ def loudness(sound: NDArray[np.float64], parts: int = 60) -> NDArray[np.float64]
             {"tts_backend": "orpheus", "performance_mode": True, "piper_voice": ""},
             "orpheus",
             "espeak",
-            "TTS_BACKEND=orpheus",
+            "Orpheus",
         ),
         ({"tts_backend": "piper"}, "piper", "piper", ""),
         ({"tts_backend": "espeak"}, "espeak", "espeak", ""),
