@@ -264,7 +264,9 @@ class Settings(BaseModel):
         le=600,
     )
     plan_keep_alive: str = _ollama(
-        "0s", "How long Ollama keeps the model in memory after a plan", **KEEP_ALIVE
+        "0s",
+        "How long Ollama keeps the model after a plan (0s: each loads it anew, in PLAN_TIMEOUT_S)",
+        **KEEP_ALIVE,
     )
     converse_keep_alive: str = _ollama(
         "0s", "How long Ollama keeps the model in memory after a reply", **KEEP_ALIVE
