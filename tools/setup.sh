@@ -57,9 +57,10 @@ if [ -z "$wheel" ]; then
     say "compiling llama.cpp $version ${cmake_args:-for the CPU}: about 4 minutes on 2 cores, once"
     mkdir -p "$wheels"
     log=$wheels/build.log
-    # Ninja's own counter is the progress; the rest goes to the log.
+    # Ninja's own counter is the progress; the rest goes to the log. (Not from pip's cache, which
+    # doesn't ask with which CMAKE_ARGS a wheel was built.)
     if ! CMAKE_ARGS=$cmake_args CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)} \
-        "$venv/bin/python" -m pip wheel --verbose --disable-pip-version-check --no-deps \
+        "$venv/bin/python" -m pip wheel --verbose --disable-pip-version-check --no-deps --no-cache-dir \
         --require-hashes --no-binary llama-cpp-python -w "$wheels" -r llama-cpp.lock 2>&1 |
         tee "$log" | "$python" tools/build_progress.py; then
         tail -n 30 "$log" >&2
