@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from brain.cli.one_engine import best_of, failed
 from brain.engines.ladder import Ladder
 from brain.engines.ladder_ports import LadderLanguageModel
 from brain.engines.ports import EngineError
@@ -30,9 +31,9 @@ def plan(settings: Settings, path: str, *, explain: bool) -> int:
         state = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
         request = PlanRequest.model_validate_json(state)
     except OSError as error:
-        return _failed(str(error))
+        return failed(str(error))
     except ValidationError as error:
-        return _failed(f"{path}: no world state: {problems(error)}")
+        return failed(f"{path}: no world state: {problems(error)}")
     options = plan_options(settings)
     if explain:
         asked = plan_messages(request, max_actions=options.max_actions, skills=options.skills)
@@ -41,7 +42,7 @@ def plan(settings: Settings, path: str, *, explain: bool) -> int:
     try:
         planned = asyncio.run(_planned(settings, request))
     except (EngineError, PlanFailed) as error:
-        return _failed(str(error))
+        return failed(str(error))
     if explain:
         print(f"-- plan, in {planned.engine_s * 1000:.0f} ms", file=sys.stderr)
     print(planned.response.model_dump_json(indent=2))
@@ -49,16 +50,5 @@ def plan(settings: Settings, path: str, *, explain: bool) -> int:
 
 
 async def _planned(settings: Settings, request: PlanRequest) -> Planned:
-    ladder = Ladder("llm", language_model_rungs(settings))
-    try:
-        await ladder.climb()
-        if ladder.state.active and ladder.state.reason:
-            print(f"warning: {ladder.state.reason}", file=sys.stderr)
+    async with best_of(Ladder("llm", language_model_rungs(settings))) as ladder:
         return await Planner(LadderLanguageModel(ladder), plan_options(settings)).plan(request)
-    finally:
-        await ladder.close()
-
-
-def _failed(reason: str) -> int:
-    print(f"brain: {reason}", file=sys.stderr)
-    return 1

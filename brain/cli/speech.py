@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeVar
 
 from brain.audio.pcm import Audio, to_float
 from brain.cli import wav
+from brain.cli.one_engine import best_of, failed
 from brain.engines.ladder import Ladder
 from brain.engines.ladder_ports import LadderSynthesizer, LadderTranscriber
-from brain.engines.lane import Closable
 from brain.engines.ports import EngineError, EngineInfo, Ticket
 from brain.engines.recipes import synthesizer_rungs, transcriber_rungs
 from brain.settings import Settings
@@ -22,8 +19,6 @@ _EARS_RATE = 16_000
 _LANGUAGE = "en"
 _TICKET_NAME = "command line"
 
-E = TypeVar("E", bound=Closable)
-
 
 def say(settings: Settings, text: str, *, out: str, voice: str | None) -> int:
     """Speak `text` with the profile's voice into the WAV file `out`.
@@ -31,14 +26,14 @@ def say(settings: Settings, text: str, *, out: str, voice: str | None) -> int:
     1 if there is no voice, nothing in the text can be spoken, or the file can't be written.
     """
     if settings.tts_backend == "off":
-        return _failed("TTS_BACKEND=off: this profile has no voice")
+        return failed("TTS_BACKEND=off: this profile has no voice")
     try:
         blocks, info = asyncio.run(_synthesize(settings, text, voice))
         if not blocks:
-            return _failed("nothing in that text can be spoken")
+            return failed("nothing in that text can be spoken")
         wav.write(Path(out), blocks)
     except (EngineError, OSError) as error:
-        return _failed(str(error))
+        return failed(str(error))
     seconds = sum(block.seconds for block in blocks)
     print(f"{out}: {seconds:.2f} s, spoken by {info.name} ({info.model})")
     return 0
@@ -49,9 +44,9 @@ def listen(settings: Settings, path: str) -> int:
     try:
         text = asyncio.run(_transcribe(settings, wav.read(Path(path), _EARS_RATE)))
     except (EngineError, OSError, ValueError) as error:
-        return _failed(str(error))
+        return failed(str(error))
     if not text:
-        return _failed("nothing was heard")
+        return failed("nothing was heard")
     print(text)
     return 0
 
@@ -59,7 +54,7 @@ def listen(settings: Settings, path: str) -> int:
 async def _synthesize(
     settings: Settings, text: str, voice: str | None
 ) -> tuple[list[Audio], EngineInfo]:
-    async with _best_of(Ladder("tts", synthesizer_rungs(settings))) as ladder:
+    async with best_of(Ladder("tts", synthesizer_rungs(settings))) as ladder:
         mouth = LadderSynthesizer(ladder)
         if voice is not None and voice not in mouth.voices:
             known = ", ".join(mouth.voices)
@@ -69,27 +64,9 @@ async def _synthesize(
 
 
 async def _transcribe(settings: Settings, audio: Audio) -> str:
-    async with _best_of(Ladder("stt", transcriber_rungs(settings))) as ladder:
+    async with best_of(Ladder("stt", transcriber_rungs(settings))) as ladder:
         ears = LadderTranscriber(ladder)
         heard = await ears.transcribe(
             to_float(audio.samples), language=_LANGUAGE, ticket=Ticket(_TICKET_NAME)
         )
         return heard.text
-
-
-@asynccontextmanager
-async def _best_of(ladder: Ladder[E]) -> AsyncIterator[Ladder[E]]:
-    """The ladder with its best rung built; says so if that isn't the one asked for."""
-    try:
-        await ladder.climb()
-        state = ladder.state
-        if state.active and state.reason:
-            print(f"warning: {state.reason}", file=sys.stderr)
-        yield ladder
-    finally:
-        await ladder.close()
-
-
-def _failed(reason: str) -> int:
-    print(f"brain: {reason}", file=sys.stderr)
-    return 1

@@ -22,6 +22,7 @@ from brain.engines.llm.ollama_wire import (
     keep_alive,
     told,
 )
+from brain.engines.llm.remote_text import valid
 from brain.engines.llm.thoughtless import Thoughtless
 from brain.engines.llm.tool_calls import ReplyParser
 from brain.engines.ports import (
@@ -230,5 +231,4 @@ def _refusal(error: ResponseError, request: Mapping[str, Any]) -> str | None:
 
 def _content(chunk: ChatResponse) -> str:
     """What a chunk of the answer says; its thoughts, in a field of their own, are passed over."""
-    # Half a surrogate pair is valid JSON and no valid text.
-    return (chunk.message.content or "").encode("utf-8", "replace").decode("utf-8")
+    return valid(chunk.message.content or "")

@@ -6,10 +6,9 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-import httpx
 from ollama import AsyncClient, ProgressResponse, ResponseError
 
-from brain.engines.llm.ollama_wire import told
+from brain.engines.llm.ollama_wire import CLIENT_ERRORS, told
 from brain.engines.one_line import one_line
 from brain.engines.ports import EngineUnavailable
 
@@ -56,15 +55,7 @@ async def pull(
     except ResponseError as error:
         words = one_line(str(error.error)).rstrip(".")
         raise EngineUnavailable(f"Ollama at {url} can't pull {model}: {words}.") from error
-    except (
-        httpx.TransportError,
-        OSError,
-        # What the client raises for what isn't a report of progress.
-        ValueError,
-        TypeError,
-        AttributeError,
-        RecursionError,
-    ) as error:
+    except CLIENT_ERRORS as error:
         raise EngineUnavailable(
             f"The pull of {model} broke off{_up_to(fetched)}: {told(error, url)}"
         ) from error

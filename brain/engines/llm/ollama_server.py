@@ -15,26 +15,13 @@ from ollama import AsyncClient, ResponseError
 from pydantic import ValidationError
 
 from brain.engines.llm.ollama_pull import pull
-from brain.engines.llm.ollama_wire import same_model, told
+from brain.engines.llm.ollama_wire import CLIENT_ERRORS, same_model, told
 from brain.engines.ports import EngineUnavailable
 
 _CONNECT_S = 5.0
 _ANSWER_S = 10.0
 """For Ollama to say that it has a model: it reads that from its disk."""
 _PROBE_S = 2.0
-
-# All that the client and what it is made of raise for a server that is gone, ill, or not Ollama:
-# it reads what came without checking it first.
-CLIENT_ERRORS = (
-    ResponseError,
-    httpx.HTTPError,
-    httpx.InvalidURL,
-    OSError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    RecursionError,
-)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,4 @@
-"""Conversations, tools and errors in the form of Ollama's API (its `docs/api.md`). Pure.
-
-Roles are JSON fields there, but Ollama's server renders them into one prompt and reads the control
-tokens in it wherever they come from: whoever says `<|im_end|>` could forge a turn. So what looks
-like a control token is broken up by a space, as `brain.engines.llm.chat_prompt` does for llama.cpp.
-"""
+"""Conversations, tools and errors in the form of Ollama's API (its `docs/api.md`). Pure."""
 
 from __future__ import annotations
 
@@ -16,6 +11,7 @@ from typing import Any
 import httpx
 from ollama import ResponseError
 
+from brain.engines.llm.remote_text import defused
 from brain.engines.one_line import one_line
 from brain.engines.ports import (
     EngineBusy,
@@ -28,15 +24,20 @@ from brain.engines.ports import (
 
 _log = logging.getLogger(__name__)
 
-# The first character of what the vocabularies in use spell their control tokens like (DeepSeek's
-# have wide bars).
-_CONTROL = re.compile(
-    r"<(?=[|\uff5c][^|\uff5c\n]{1,40}[|\uff5c]>"
-    r"|/?(?:think|tool_call|tool_response|tools|start_of_turn|end_of_turn|bos|eos|s|unused\d+)>)"
-    r"|\[(?=/?(?:INST|TOOL_CALLS|TOOL_RESULTS|AVAILABLE_TOOLS|SYSTEM_PROMPT|ARGS|CALL_ID)\])"
-)
-
 _UNITS = re.compile(r"[a-z]")
+
+# All that the client and what it is made of raise for a server that is gone, ill, or not Ollama:
+# it reads what came without checking it first.
+CLIENT_ERRORS = (
+    ResponseError,
+    httpx.HTTPError,
+    httpx.InvalidURL,
+    OSError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+)
 
 # Statuses by which a server, or a proxy before it, sends one away for now.
 _BUSY = (429, 503)
@@ -58,7 +59,7 @@ def chat_tools(tools: Sequence[ToolSpec]) -> list[dict[str, Any]]:
             "type": "function",
             "function": {
                 "name": tool.name,
-                "description": _defused(tool.description),
+                "description": defused(tool.description),
                 "parameters": {
                     "type": "object",
                     "required": _texts(tool.parameters.get("required")),
@@ -117,7 +118,7 @@ def _refused(error: ResponseError, url: str, *, begun: bool) -> EngineError:
 
 
 def _chat_message(message: Message) -> dict[str, Any]:
-    out: dict[str, Any] = {"role": message.role, "content": _defused(message.content)}
+    out: dict[str, Any] = {"role": message.role, "content": defused(message.content)}
     if message.role == "tool" and message.name:
         out["tool_name"] = message.name
     if message.tool_calls:
@@ -131,7 +132,7 @@ def _chat_message(message: Message) -> dict[str, Any]:
 
 
 def _arguments(text: str) -> dict[str, Any]:
-    value = json.loads(_defused(text))
+    value = json.loads(defused(text))
     return value if isinstance(value, dict) else {}
 
 
@@ -156,7 +157,7 @@ def _property(schema: Any) -> dict[str, Any]:
     if unsaid:
         about = f"{about} JSON schema: {json.dumps(unsaid, ensure_ascii=False)}".lstrip()
     if about:
-        out["description"] = _defused(str(about))
+        out["description"] = defused(str(about))
     return out
 
 
@@ -164,12 +165,6 @@ def _texts(value: Any) -> list[str]:
     """`value` if it is a list of texts, else none."""
     texts = isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
     return list(value) if texts else []
-
-
-def _defused(text: str) -> str:
-    # Half a surrogate pair is no valid text, and would fail only as the request is encoded.
-    text = text.encode("utf-8", "replace").decode("utf-8")
-    return _CONTROL.sub(lambda found: f"{found.group()} ", text)
 
 
 def _words(error: BaseException) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from brain.engines.llm.remote_text import valid
 from brain.engines.llm.thoughtless import Thoughtless
 from brain.engines.llm.tool_calls import ReplyParser
 from brain.engines.ports import Text, ToolCall, ToolSpec
@@ -127,8 +128,7 @@ def _text_in(delta: dict[str, Any]) -> str:
         return "".join(part["text"] for part in parts if isinstance(part.get("text"), str))
     if content is not None and not isinstance(content, str):
         raise BrokenChunkError(f"content was of type {type(content).__name__}")
-    # Half a surrogate pair is valid JSON and no valid text.
-    return (content or "").encode("utf-8", "replace").decode("utf-8")
+    return valid(content or "")
 
 
 def _of(value: Any, kind: type, what: str) -> Any:

@@ -12,18 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from brain.engines.llm.chat_prompt import COMMON_MARKERS, defuse
+from brain.engines.llm.remote_text import defused
 from brain.engines.llm.tool_calls import CALL_CLOSE, CALL_OPEN
 from brain.engines.ports import Message, ToolSpec
 
 Body = dict[str, Any]
 
-# Texts go as JSON fields, which forges nothing here; but servers put them into their model's chat
-# template, and some (llama.cpp's) then read control tokens wherever they stand.
-_MARKERS = (
-    *COMMON_MARKERS, "<|", "<\uff5c", "[INST]", "[/INST]", "<<SYS>>", "<start_of_turn>",
-    "<end_of_turn>", "<s>", "</s>", "<bos>", "<eos>", "[AVAILABLE_TOOLS]", "[TOOL_RESULTS]",
-)  # fmt: skip
 _PNG = b"\x89PNG"
 # Refusals of the key or of the hour, not of the form.
 _NOT_ABOUT_FORM = frozenset({401, 403, 408, 429, 503})
@@ -115,10 +109,10 @@ def easier(dialect: Dialect, refused: Mapping[str, Any], status: int, words: str
 def _defused(message: Message) -> Message:
     calls = tuple(
         # In JSON a marker can stand nowhere but within a string.
-        replace(call, arguments=defuse(call.arguments or "{}", _MARKERS))
+        replace(call, arguments=defused(call.arguments or "{}"))
         for call in message.tool_calls
     )
-    return replace(message, content=defuse(message.content, _MARKERS), tool_calls=calls)
+    return replace(message, content=defused(message.content), tool_calls=calls)
 
 
 def _message(message: Message) -> Body:
@@ -145,7 +139,7 @@ def _tool(tool: ToolSpec) -> Body:
     # (Names and values in `parameters` stay as they are: calls are checked against them.)
     function = {
         "name": tool.name,
-        "description": defuse(tool.description, _MARKERS),
+        "description": defused(tool.description),
         "parameters": dict(tool.parameters),
     }
     return {"type": "function", "function": function}
