@@ -29,6 +29,7 @@ from brain.engines.loader import EngineSet
 from brain.engines.ports import EngineUnavailable
 from brain.house import ConfigError, house_rules, with_usable_files
 from brain.ops import health
+from brain.ops.announce import Announcement, announce
 from brain.ops.gpu_memory import GpuMemory
 from brain.ops.notify import Notifier
 from brain.persona.moods import EMOTION_ALIASES, EMOTIONS
@@ -44,7 +45,12 @@ EXIT_CONFIG = 78
 
 # A message over 1 MiB is refused by name (4413); what is far over it never gets into memory.
 _WS_MAX_BYTES = 4 << 20
-_PING_S = 5.0
+# A robot that is gone is noticed within 10 s: a ping follows an answer by so much, and waits so
+# long for its own. What can't be delivered may not hold that up: a socket that still has something
+# to send is closed only when the kernel gives up on that, by itself after a quarter of an hour.
+_PING_EVERY_S = 4.5
+_PONG_S = 5.0
+_UNDELIVERED_MS = 9_000
 # A service manager that hears nothing for longer than that would end the start.
 _STILL_LOADING_S = 5.0
 
@@ -83,19 +89,23 @@ async def _serve(settings: Settings, house: HouseRules) -> int:
         notifier = Notifier.from_environment()
         serving = asyncio.ensure_future(server.serve(sockets=[listener]))
         loading = asyncio.ensure_future(_load(settings, engines, serves, notifier))
+        host, port = listener.getsockname()[:2]
+        announcing = asyncio.ensure_future(_announce(settings, serves, host, port))
         try:
-            host, port = listener.getsockname()[:2]
             log.info("listening on %s port %d, profile %s", host, port, settings.brain_profile)
             stopping = asyncio.ensure_future(stop.wait())
             await asyncio.wait((stopping, serving), return_when=asyncio.FIRST_COMPLETED)
             log.info("going down: %d session(s)", sessions.active)
             notifier.stopping()
+            announcing.cancel()
             await sessions.drain(settings.shutdown_s)
             server.should_exit = True
             await serving
+            await asyncio.wait({announcing})  # a second cancel would break into its goodbye
         finally:
             loading.cancel()
-            await asyncio.gather(loading, return_exceptions=True)
+            announcing.cancel()
+            await asyncio.gather(loading, announcing, return_exceptions=True)
             await engines.close()
     log.info("gone down")
     return 0
@@ -136,6 +146,13 @@ async def _load(
     status = f"degraded: {', '.join(degraded)}" if degraded else "ready"
     notifier.ready(f"{status}; {serving}")
     log.info("%s: profile %s; %s", status, settings.brain_profile, serving)
+
+
+async def _announce(settings: Settings, serves: asyncio.Event, host: str, port: int) -> None:
+    """So that robots find the brain, as soon as it serves them and until it goes down."""
+    if settings.discovery:
+        await serves.wait()
+        await announce(Announcement(host, port, settings.brain_profile, settings.brain_name))
 
 
 def _loading_line(states: tuple[EngineState, ...]) -> str:
@@ -228,8 +245,8 @@ def http_server(app: FastAPI) -> uvicorn.Server:
             access_log=False,
             lifespan="off",
             ws_max_size=_WS_MAX_BYTES,
-            ws_ping_interval=_PING_S,
-            ws_ping_timeout=_PING_S,
+            ws_ping_interval=_PING_EVERY_S,
+            ws_ping_timeout=_PONG_S,
             timeout_graceful_shutdown=5,
         )
     )
@@ -254,6 +271,8 @@ def _listener(settings: Settings) -> socket.socket:
     # Connections inherit it. asyncio sets it only on sockets made with an explicit protocol number,
     # which these are not; without it, what is sent in two pieces waits 40 ms for an ACK.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNDELIVERED_MS)
     return listener
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -24,14 +23,13 @@ from brain.settings.values import (
     ComputeType,
     Device,
     EchoMode,
+    FileOrName,
     LlmBackend,
     LogLevel,
     TtsBackend,
     VllmDtype,
 )
 
-# What may be a file, beside names that are none.
-_PATHS = ("llm_model_path", "stt_model_size", "piper_voice", "persona_file", "default_tools")
 _NO_SECRET = SecretStr("")
 _server = partial(setting, group="Server")
 _turn = partial(setting, group="Turns")
@@ -66,6 +64,10 @@ class Settings(BaseModel):
         min_length=1,
     )
     server_port: int = _server(8100, "Port that is listened on (0: any free one)", ge=0, le=65535)
+    discovery: bool = _server(
+        True, "Announce the brain by mDNS: a robot with --local-server-ip auto finds it"
+    )
+    brain_name: str = _server("", "Name under which it is announced (empty: the host's)")
     log_level: LogLevel = _server("info", "Least severity that is logged")
     brain_token: SecretStr = _server(
         _NO_SECRET, "Token that a robot must show, in its address or a header (empty: none)"
@@ -162,12 +164,12 @@ class Settings(BaseModel):
         ge=0.1,
         le=600,
     )
-    default_tools: str = _turn(
+    default_tools: FileOrName = _turn(
         "reachy_mini",
         "Tools for a robot that offers none: a built-in set, a JSON file, or none",
         min_length=1,
     )
-    persona_file: str = _turn(
+    persona_file: FileOrName = _turn(
         "", "The character: a text file, or the name of one that ships (empty: robo)"
     )
     emotions: bool = _turn(
@@ -190,7 +192,7 @@ class Settings(BaseModel):
     warmup_llm: bool = _mind(
         True, "Have the language model answer once at the start, so that no robot waits for it"
     )
-    llm_model_path: str = _llamacpp(
+    llm_model_path: FileOrName = _llamacpp(
         "pocket", "GGUF file with a chat template inside (pocket: the embedded model)", min_length=1
     )
     llm_gpu_layers: int = _llamacpp(
@@ -295,7 +297,7 @@ class Settings(BaseModel):
 
     # -- ears
     stt_backend: Literal["whisper"] = _ears("whisper", "What hears: faster-whisper")
-    stt_model_size: str = _ears(
+    stt_model_size: FileOrName = _ears(
         "base.en",
         "Whisper model: a name, fetched once if it isn't here, or a folder (pocket: the embedded"
         " one)",
@@ -311,7 +313,7 @@ class Settings(BaseModel):
     tts_backend: TtsBackend = _mouth(
         "auto", "What speaks (auto: Orpheus in performance mode, else Piper, else espeak)"
     )
-    piper_voice: str = _mouth(
+    piper_voice: FileOrName = _mouth(
         "pocket",
         "Piper voice: an .onnx file with its .onnx.json beside it (pocket: the embedded one;"
         " empty: none)",
@@ -358,12 +360,6 @@ class Settings(BaseModel):
 
     _origins: Mapping[str, str] = PrivateAttr(default_factory=dict)
     _problems: tuple[Problem, ...] = PrivateAttr(default=())
-
-    @field_validator(*_PATHS, mode="after")
-    @classmethod
-    def _home(cls, value: str) -> str:
-        """`~/models/x.gguf` is a file of whoever runs the brain, from whichever place it came."""
-        return str(Path(value).expanduser()) if value.startswith("~/") else value
 
     @field_validator("*", mode="before")
     @classmethod

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator
 
 LlmBackend = Literal["llamacpp", "vllm", "ollama", "openai"]
 TtsBackend = Literal["auto", "orpheus", "piper", "espeak", "off"]
@@ -14,6 +17,15 @@ ComputeType = Literal[
     "int16", "float16", "bfloat16", "float32",
 ]  # fmt: skip
 VllmDtype = Literal["auto", "half", "float16", "bfloat16", "float", "float32"]
+
+
+def _in_home(value: str) -> str:
+    """`~/models/x.gguf` is a file of whoever runs the brain, from whichever place it came."""
+    return str(Path(value).expanduser()) if value.startswith("~/") else value
+
+
+# What may be a file, beside names that are none.
+FileOrName = Annotated[str, AfterValidator(_in_home)]
 
 KEEP_ALIVE: dict[str, Any] = {
     "pattern": r"^-?\d+(\.\d+)?(ms|s|m|h)?$",
