@@ -10,8 +10,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from robot_client.address import brain_url
 from robot_client.asking import RATE, Asker, NoBrainError, Question, Recording
-from robot_client.connection import Connection, brain_url
+from robot_client.connection import Connection
 from robot_client.demo_tools import demo_tools
 from robot_client.pcm import resample
 from robot_client.report import Seen, line

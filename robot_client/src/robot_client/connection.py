@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from robot_client import requests
 from robot_client.link import Disconnected, Link, Stopped, Wire
@@ -21,7 +21,7 @@ from robot_client.requests import Session
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Arrival", "Connection", "Disconnected", "Event", "Stopped", "brain_url"]
+__all__ = ["Arrival", "Connection", "Disconnected", "Event", "Stopped"]
 
 Event = Message | Disconnected | Stopped
 
@@ -34,25 +34,19 @@ class Arrival:
     event: Event
 
 
-def brain_url(host: str, port: int, robot_id: str | None = None, *, tls: bool = False) -> str:
-    """The address of a brain's `/ws`. An IPv6 address may come with or without brackets."""
-    if ":" in host and not host.startswith("["):
-        host = f"[{host}]"
-    query = f"?robot_id={quote(robot_id, safe='')}" if robot_id else ""
-    return f"{'wss' if tls else 'ws'}://{host}:{port}/ws{query}"
-
-
 class Connection:
     """Speaks `/ws` for as long as it is open, over as many sockets as that takes.
 
     Use as an async context manager; read `events()` all the time. Each new socket is told the
-    session first, then the kept sound. `binary_audio` sends microphone sound as raw PCM frames
-    rather than base64. `token` goes as a bearer token. `sleep` and `backoff` are for tests.
+    session first, then the kept sound. `url`: the address, or what is asked for it before each
+    socket (a `robot_client.address.Locator`; its OSError means that there is none now).
+    `binary_audio` sends microphone sound as raw PCM frames rather than base64. `token` goes as a
+    bearer token. `sleep`, `clock` (seconds) and `backoff` are for tests.
     """
 
     def __init__(
         self,
-        url: str,
+        url: str | Callable[[], Awaitable[str]],
         *,
         session: Session | None = None,
         token: str | None = None,
@@ -60,18 +54,21 @@ class Connection:
         keep_s: float = 1.0,
         backoff: Backoff | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.url = url
         self.session = session or Session()
         wire = Wire(
-            url=lambda: self.url,
+            url=self._url,
             hello=lambda: requests.session(self.session),
             decoder=lambda: Decoder().decode,
             sound=(lambda pcm: pcm) if binary_audio else requests.audio,
             keeps_sound=True,
         )
         outbox = Outbox(self.session.input_rate, keep_s)
-        self._link: Link[Message] = Link(wire, outbox, token=token, backoff=backoff, sleep=sleep)
+        self._link: Link[Message] = Link(
+            wire, outbox, token=token, backoff=backoff, sleep=sleep, clock=clock
+        )
 
     async def __aenter__(self) -> Self:
         self._link.open()
@@ -91,6 +88,15 @@ class Connection:
         return self._link.connected
 
     @property
+    def sockets(self) -> int:
+        """How many sockets have been opened so far.
+
+        A call or reply that came over another one than the last is over: a brain that has been
+        started anew counts from 1 again, and may mean another by the same id.
+        """
+        return self._link.sockets
+
+    @property
     def bad_messages(self) -> int:
         """Frames from the brain that could not be read."""
         return self._link.bad_messages
@@ -103,8 +109,9 @@ class Connection:
     def send_audio(self, pcm: bytes) -> None:
         """Microphone sound, 16-bit little-endian mono at the session's input rate.
 
-        Never blocks. Without a brain the last `keep_s` seconds wait for it, older sound is shed.
-        Raises `ValueError` for half a sample.
+        Never blocks. Without a brain the last `keep_s` seconds wait for it, and older sound is
+        shed; so are they, if the microphone has been off since. Raises `ValueError` for half a
+        sample.
         """
         self._link.send_sound(pcm)
 
@@ -140,3 +147,6 @@ class Connection:
     async def close(self) -> None:
         """Close the socket and end every task. Nothing is sent afterwards. Twice is once."""
         await self._link.close()
+
+    async def _url(self) -> str:
+        return self.url if isinstance(self.url, str) else await self.url()

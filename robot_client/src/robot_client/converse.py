@@ -136,7 +136,7 @@ class Converse:
         """Close the socket and end every task. Nothing is sent afterwards. Twice is once."""
         await self._link.close()
 
-    def _url(self) -> str:
+    async def _url(self) -> str:
         self.session_seq += 1
         query = {
             "robot_id": self._robot_id,

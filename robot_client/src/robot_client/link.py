@@ -9,9 +9,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
 
+from robot_client.dial import CLOSE_S, dial, hang_up, until_silent
 from robot_client.outbox import Outbox, Sound
 from robot_client.parsing import MessageError
 from robot_client.reconnect import Backoff, GiveUp, Retry, after_close
@@ -19,9 +20,10 @@ from robot_client.requests import MAX_MESSAGE_BYTES
 
 log = logging.getLogger(__name__)
 
-PING_S = 5.0  # pings go out this often and must be answered as fast, so 10 s finds a dead link
-OPEN_S = 5.0
-CLOSE_S = 2.0
+LOCATE_S = 15.0  # how long it may take to find out where the brain is
+# Sound given this much longer ago than it is kept for is no longer what is being said: then the
+# microphone was off meanwhile. (A chunk may be a second long, and is given when it is whole.)
+STALE_S = 1.0
 MAX_WAITING = 256  # messages not yet read by the caller; then the socket is no longer read either
 
 M = TypeVar("M")
@@ -37,21 +39,27 @@ class Disconnected:
 
 @dataclass(frozen=True)
 class Stopped:
-    """The connection has given up, because trying again can't help. The last event."""
+    """The connection has given up, because trying again can't help. The last event.
+
+    `code`: 4001 a newer session has this robot's id, 4400 the request can't be served, 4401 the
+    token is refused; None: the address is none.
+    """
 
     reason: str
+    code: int | None = None
 
 
 @dataclass(frozen=True)
 class Wire(Generic[M]):
     """One protocol: what a `Link` must know of it.
 
-    `url` and `hello` are asked anew for each socket; `hello` (None: nothing) is sent first.
-    `decoder` makes what turns the frames of one socket into messages, and raises `MessageError`.
-    `sound` makes a frame of PCM. `keeps_sound`: sound that found no brain is for the next one.
+    `url` and `hello` are asked anew for each socket; `hello` (None: nothing) is sent first. `url`
+    raises OSError where there is no brain to be found at the moment. `decoder` makes what turns the
+    frames of one socket into messages, and raises `MessageError`. `sound` makes a frame of PCM.
+    `keeps_sound`: sound that found no brain is for the next one, as long as it is fresh.
     """
 
-    url: Callable[[], str]
+    url: Callable[[], Awaitable[str]]
     hello: Callable[[], str | None]
     decoder: Callable[[], Callable[[str | bytes], M]]
     sound: Callable[[bytes], str | bytes]
@@ -62,7 +70,15 @@ class Link(Generic[M]):
     """Speaks one protocol for as long as it is open, over as many sockets as that takes.
 
     `open()` it, read `events()` all the time, `close()` it. Events come with their time, in
-    `time.monotonic()` seconds. `sleep` and `backoff` are for tests.
+    `time.monotonic()` seconds. `sleep`, `clock` (seconds) and `backoff` are for tests.
+
+    What outlives a socket, and what doesn't. Sound that wasn't sent is kept (`Wire.keeps_sound`),
+    because what the user says now is meant for whichever brain comes next; to that brain it is the
+    beginning of a turn, since a half-spoken one has ended with its session, and what that session
+    had heard of it isn't sent again: it may have been answered already. Text frames aren't kept.
+    Each speaks of something that ended with its session, a reply's mark, a turn's end, the result
+    of a call whose id the next brain may give to another call; its sender is told (`send` says
+    False, and `sockets` has changed) and knows better what still holds.
     """
 
     def __init__(
@@ -73,9 +89,11 @@ class Link(Generic[M]):
         token: str | None = None,
         backoff: Backoff | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.outbox = outbox
         self.bad_messages = 0
+        self.sockets = 0  # how many have been opened so far; that of `connected` is the last
         self.closed = False
         self._wire = wire
         self._headers = {"Authorization": f"Bearer {token}"} if token else None
@@ -85,6 +103,8 @@ class Link(Generic[M]):
         )
         self._backoff = backoff or Backoff()
         self._sleep = sleep
+        self._clock = clock
+        self._answered_at: float | None = None  # the first word on this socket
         self._task: asyncio.Task[None] | None = None
         self._connected = False
 
@@ -105,7 +125,7 @@ class Link(Generic[M]):
         """Sound, for as long as the outbox keeps it. Raises `ValueError` for half a sample."""
         if self.closed:
             return
-        self.outbox.add_sound(pcm)
+        self.outbox.add_sound(pcm, self._clock())
         self._waiting.set()
 
     def send(self, frame: str) -> bool:
@@ -146,9 +166,10 @@ class Link(Generic[M]):
 
     async def close(self) -> None:
         """Close the socket and end every task. Nothing is sent afterwards. Twice is once."""
-        self.closed = True
+        first, self.closed = not self.closed, True
         if self._task is not None:
-            self._task.cancel()
+            if first:  # a second cancel would break into the closing of the socket
+                self._task.cancel()
             await asyncio.wait({self._task})
 
     # -- the brain's side --------------------------------------------------------------------
@@ -157,55 +178,62 @@ class Link(Generic[M]):
         while True:
             verdict = await self._one_socket()
             if isinstance(verdict, GiveUp):
-                await self._tell(Stopped(verdict.reason))
+                await self._tell(Stopped(verdict.reason, verdict.code))
                 return
             delay = self._backoff.next_delay(verdict.after_s)
             await self._tell(Disconnected(verdict.reason, delay))
             await self._sleep(delay)
 
     async def _one_socket(self) -> Retry | GiveUp:
-        url = self._wire.url()
         try:
-            async with connect(
-                url,
-                additional_headers=self._headers,
-                compression=None,  # sound doesn't shrink, and the robot has better uses for its CPU
-                proxy=None,  # the brain is on the local network
-                open_timeout=OPEN_S,
-                ping_interval=PING_S,
-                ping_timeout=PING_S,
-                close_timeout=CLOSE_S,
-                max_size=4 * MAX_MESSAGE_BYTES,
-            ) as socket:
-                try:
-                    return await self._converse(socket)
-                finally:
-                    await socket.close()  # with 1000; left to the context it says 1011
-        except (OSError, EOFError, InvalidHandshake, asyncio.TimeoutError) as error:
-            return Retry(f"no brain at {url}: {error or type(error).__name__}")
+            url = await self._where()
+        except OSError as error:
+            return Retry(str(error) or f"the brain can't be found: {type(error).__name__}")
+        socket = await dial(url, self._headers)
+        if isinstance(socket, (Retry, GiveUp)):
+            return socket
+        self._answered_at = None
+        try:
+            return await self._converse(socket)
+        finally:
+            if self._answered_at is not None:
+                self._backoff.lasted(self._clock() - self._answered_at)
+            await hang_up(socket)
+
+    async def _where(self) -> str:
+        asking = asyncio.ensure_future(self._wire.url())
+        try:
+            await asyncio.wait({asking}, timeout=LOCATE_S)
+            if not asking.done():
+                raise OSError(f"the brain wasn't found within {LOCATE_S:g} s")
+            return asking.result()
+        finally:
+            asking.cancel()
+            await asyncio.wait({asking})
 
     async def _converse(self, socket: ClientConnection) -> Retry | GiveUp:
         self.outbox.drop_control()
-        if not self._wire.keeps_sound:
+        if self._wire.keeps_sound:
+            self.outbox.drop_sound_before(self._clock() - self.outbox.keep_s - STALE_S)
+        else:
             self.outbox.drop_sound()
-        if (hello := self._wire.hello()) is not None:
-            try:
-                await socket.send(hello)
-            except ConnectionClosed as closed:
-                return _verdict(closed)
+        self.sockets += 1
         self._connected = True
         reader = asyncio.create_task(self._read(socket), name="robot-client reader")
         writer = asyncio.create_task(self._write(socket), name="robot-client writer")
-        both = {reader, writer}
+        pings = asyncio.create_task(until_silent(socket), name="robot-client pings")
+        tasks = {reader, writer, pings}
         try:
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             # What the brain said before it closed is still to be read.
             await asyncio.wait({reader}, timeout=CLOSE_S)
         finally:
             self._connected = False
-            for task in both:
+            for task in tasks:
                 task.cancel()
-            await asyncio.wait(both)
+            await asyncio.wait(tasks)
+        if not pings.cancelled() and pings.result():
+            return Retry("the brain doesn't answer any more")
         for task in (reader, writer):
             if not task.cancelled() and (verdict := task.result()) is not None:
                 return verdict
@@ -218,7 +246,8 @@ class Link(Generic[M]):
                 frame = await socket.recv()
             except ConnectionClosed as closed:
                 return _verdict(closed)
-            self._backoff.reset()
+            if self._answered_at is None:
+                self._answered_at = self._clock()
             try:
                 message = decode(frame)
             except MessageError as bad:
@@ -228,6 +257,11 @@ class Link(Generic[M]):
             await self._tell(message)
 
     async def _write(self, socket: ClientConnection) -> Retry | GiveUp:
+        if (hello := self._wire.hello()) is not None:
+            try:
+                await socket.send(hello)
+            except ConnectionClosed as closed:
+                return _verdict(closed)
         while True:
             item = self.outbox.take()
             if item is None:

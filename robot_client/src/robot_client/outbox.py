@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Sound:
-    """Microphone sound, 16-bit little-endian mono."""
+    """Microphone sound, 16-bit little-endian mono. `at`: when it was given, in seconds."""
 
     pcm: bytes
+    at: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Outbox:
     """
 
     def __init__(self, sample_rate: int, keep_s: float = 1.0) -> None:
-        self._keep_s = keep_s
+        self.keep_s = keep_s
         self._limit = int(sample_rate * keep_s) * 2
         self._chunk = sample_rate * 2  # one second: the wire's largest chunk
         self._items: deque[Sound | Control] = deque()
@@ -44,13 +45,13 @@ class Outbox:
         """How much sound waits."""
         return self._bytes
 
-    def add_sound(self, pcm: bytes) -> None:
-        """Append sound. Raises `ValueError` for half a sample."""
+    def add_sound(self, pcm: bytes, at: float = 0.0) -> None:
+        """Append sound, given `at` so many seconds. Raises `ValueError` for half a sample."""
         if len(pcm) % 2:
             raise ValueError(f"{len(pcm)} bytes of sound: an odd number, not 16-bit samples")
         for start in range(0, len(pcm), self._chunk):
             piece = pcm[start : start + self._chunk]
-            self._items.append(Sound(piece))
+            self._items.append(Sound(piece, at))
             self._bytes += len(piece)
         self._shed(self._bytes - self._limit)
 
@@ -76,7 +77,7 @@ class Outbox:
     def change_rate(self, sample_rate: int) -> None:
         """From now on sound has another rate, Hz; what waits at the old one is shed."""
         self.drop_sound()
-        self._limit = int(sample_rate * self._keep_s) * 2
+        self._limit = int(sample_rate * self.keep_s) * 2
         self._chunk = sample_rate * 2
 
     def drop_control(self) -> None:
@@ -86,6 +87,12 @@ class Outbox:
     def drop_sound(self) -> None:
         """Forget the sound, and count it as shed: it was meant for a connection that is gone."""
         self._shed(self._bytes)
+
+    def drop_sound_before(self, at: float) -> None:
+        """Forget the sound that was given before `at` seconds, and count it as shed."""
+        stale = [item for item in self._items if isinstance(item, Sound) and item.at < at]
+        # Sound lies in the order of its giving, so what is stale is what is oldest.
+        self._shed(sum(len(item.pcm) for item in stale))
 
     def _shed(self, excess: int) -> None:
         if excess <= 0:
@@ -98,7 +105,7 @@ class Outbox:
                 cut = min(excess, len(item.pcm))
                 excess -= cut
                 if cut < len(item.pcm):
-                    kept.append(Sound(item.pcm[cut:]))
+                    kept.append(Sound(item.pcm[cut:], item.at))
             else:
                 kept.append(item)
         self._items = kept

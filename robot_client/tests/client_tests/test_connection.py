@@ -11,7 +11,8 @@ import pytest
 
 from client_tests.scripted import Visit, scripted
 from robot_client import requests
-from robot_client.connection import Connection, Disconnected, Stopped, brain_url
+from robot_client.address import brain_url
+from robot_client.connection import Connection, Disconnected, Stopped
 from robot_client.messages import Ready, SessionUpdated, TranscriptUser
 from robot_client.reconnect import Backoff
 from robot_client.requests import Session

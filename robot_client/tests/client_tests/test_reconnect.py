@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robot_client.outbox import Control, Outbox, Sound
-from robot_client.reconnect import Backoff, GiveUp, Retry, after_close
+from robot_client.reconnect import Backoff, GiveUp, Retry, after_close, after_refusal
 
 
 def test_delays_double_with_jitter_up_to_the_limit_and_start_again() -> None:
@@ -18,7 +18,9 @@ def test_delays_double_with_jitter_up_to_the_limit_and_start_again() -> None:
     delays = [backoff.next_delay() for _ in grown]
     assert all(full / 2 <= delay <= full for full, delay in zip(grown, delays, strict=True))
     assert len({delay / full for full, delay in zip(grown, delays, strict=True)}) == len(grown)
-    backoff.reset()
+    backoff.lasted(backoff.steady_s - 0.1)
+    assert backoff.next_delay() >= 4
+    backoff.lasted(backoff.steady_s)
     assert backoff.next_delay() <= 0.25
 
 
@@ -33,9 +35,31 @@ def test_what_a_retry_cannot_mend_ends_it_and_says_why(code: int) -> None:
     verdict = after_close(code, "because")
     assert isinstance(verdict, GiveUp)
     assert verdict.reason.endswith(": because")
+    assert verdict.code == code
 
 
-@pytest.mark.parametrize("code", [None, 1000, 1001, 1006, 1011, 4408, 4410, 4413, 4999])
+@pytest.mark.parametrize(
+    "code",
+    [
+        None,
+        1000,
+        1001,
+        1002,
+        1003,
+        1006,
+        1007,
+        1008,
+        1009,
+        1011,
+        1012,
+        1014,
+        1015,
+        4408,
+        4410,
+        4413,
+        4999,
+    ],
+)
 def test_everything_else_is_tried_again_at_its_own_pace(code: int | None) -> None:
     verdict = after_close(code, "")
     assert isinstance(verdict, Retry)
@@ -54,6 +78,45 @@ def test_everything_else_is_tried_again_at_its_own_pace(code: int | None) -> Non
 )
 def test_a_full_brain_says_when(reason: str, wait: float | None) -> None:
     assert after_close(4429, reason) == Retry(f"the brain is full: {reason}", wait)
+
+
+def test_later_is_some_seconds_later_if_nobody_says_when() -> None:
+    verdict = after_close(1013, "")
+    assert isinstance(verdict, Retry)
+    assert verdict.after_s == 5
+    assert after_close(1013, "retry_after_s=0.5") == Retry(
+        "the brain asks to come later: retry_after_s=0.5", 0.5
+    )
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_token_can_be_refused_by_http_too(status: int) -> None:
+    verdict = after_refusal(status, None)
+    assert isinstance(verdict, GiveUp)
+    assert verdict.code == 4401
+
+
+@pytest.mark.parametrize("status", [200, 302, 400, 404, 408, 426, 429, 500, 502, 503, 504])
+@pytest.mark.parametrize(
+    ("said", "wait"),
+    [
+        (None, None),
+        ("", None),
+        (" 12 ", 12.0),
+        ("99999", 3600.0),
+        ("-1", None),
+        ("1e9", None),
+        ("9" * 400, None),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", None),
+    ],
+)
+def test_every_other_answer_of_a_proxy_is_tried_again_when_it_says(
+    status: int, said: str | None, wait: float | None
+) -> None:
+    verdict = after_refusal(status, said)
+    assert isinstance(verdict, Retry)
+    assert verdict.after_s == wait
+    assert str(status) in verdict.reason
 
 
 @given(chunks=st.lists(st.binary(max_size=70).map(lambda b: b + b), max_size=30))
@@ -98,3 +161,20 @@ def test_sound_of_another_rate_does_not_wait() -> None:
     assert (box.take(), box.shed_samples, box.sound_bytes) == (None, 10, 0)
     with pytest.raises(ValueError, match="odd"):
         box.add_sound(b"a")
+
+
+@given(sizes=st.lists(st.integers(1, 40), min_size=1, max_size=20), since=st.integers(0, 20))
+def test_sound_that_is_stale_is_forgotten_and_the_rest_kept(sizes: list[int], since: int) -> None:
+    box = Outbox(16_000)
+    for at, size in enumerate(sizes):
+        box.add_sound(bytes([at, at]) * size, float(at))
+        box.add_control(str(at))
+    box.drop_sound_before(since)
+    kept = []
+    while (item := box.take()) is not None:
+        kept.append(item)
+    assert [item for item in kept if isinstance(item, Sound)] == [
+        Sound(bytes([at, at]) * size, at) for at, size in enumerate(sizes) if at >= since
+    ]
+    assert len([item for item in kept if isinstance(item, Control)]) == len(sizes)
+    assert box.shed_samples == sum(sizes[:since])
