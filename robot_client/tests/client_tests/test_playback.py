@@ -135,6 +135,83 @@ def test_another_rate_is_resampled_whole_and_marked_in_its_own_time() -> None:
     assert 20 * np.log10(np.std(error) / np.std(ideal)) < -60
 
 
+@pytest.mark.parametrize("rate", [8_000, 22_050, 24_000, 44_100, 48_000])
+def test_the_last_of_a_resampled_reply_is_heard_before_its_end_is_told(rate: int) -> None:
+    """The brain ends a reply when a mark has told of all its sound, and waits 1 s for that mark."""
+    marks: list[Mark] = []
+    playback = Playback(rate, marks.append)
+    for _ in range(7):
+        playback.push(1, sound(9, 1600), RATE)
+    assert playback.queued < playback.queued + playback.held == 7 * rate // 10
+    assert playback.queued_ms == pytest.approx(700)
+    pulled = 0
+    while not playback.empty:
+        playback.pull(rate // 50)
+        pulled += 1
+    assert pulled == 35
+    assert marks[-1] == Mark(1, 700)
+    playback.push(1, sound(9, 1600), RATE)  # the brain was only slow
+    playback.pull(rate)
+    assert marks[-1] == Mark(1, 800)
+    playback.end(1)
+    assert marks[-1] == Mark(1, 800)
+
+
+@given(
+    pushes=st.lists(st.tuples(st.sampled_from([8_000, 16_000, 22_050]), st.integers(1, 900))),
+    pulls=st.lists(st.integers(1, 3_000)),
+)
+def test_no_sample_is_lost_whatever_the_rates(
+    pushes: list[tuple[int, int]], pulls: list[int]
+) -> None:
+    playback = Playback(24_000, lambda _mark: None)
+    sent, heard, streams = 0.0, 0, 1
+    for number, (rate, count) in enumerate(pushes):
+        playback.push(1, sound(1, count), rate)
+        sent += count * 24_000 / rate
+        streams += 1  # each of them is rounded to whole samples
+        if number < len(pulls):
+            heard += playback.queued + playback.held
+            playback.pull(pulls[number])
+            heard -= playback.queued + playback.held
+    heard += playback.flush() * 24
+    assert heard == pytest.approx(sent, abs=streams + 24)
+
+
+def test_one_pull_over_many_pieces_is_marked_whole() -> None:
+    marks: list[Mark] = []
+    playback = Playback(RATE, marks.append)
+    for _ in range(30):
+        playback.push(1, sound(1, 320), RATE)
+    playback.pull(500 * 16)
+    assert marks == [Mark(1, 500)]
+
+
+def test_a_reply_that_another_follows_is_marked_to_its_last_sample() -> None:
+    marks: list[Mark] = []
+    playback = Playback(48_000, marks.append)
+    playback.push(1, sound(1000, 1600), RATE)
+    playback.push(2, sound(-1000, 1600), RATE)  # and nobody has told the end of the first
+    first, second = playback.pull(4800), playback.pull(4799)
+    assert marks == [Mark(1, 100)]
+    playback.pull(1)
+    assert marks == [Mark(1, 100), Mark(2, 100)]
+    assert first.min() > -200  # the ringing of the filter
+    assert second.max() < 200
+
+
+def test_what_is_peeked_at_is_what_is_pulled_later() -> None:
+    playback = Playback(RATE, lambda _mark: None)
+    for start in range(0, 1000, 70):
+        playback.push(1, np.arange(start, start + 70, dtype=np.int16), RATE)
+    assert playback.peek(0, 3).tolist() == [0, 1, 2]
+    assert playback.peek(65, 200).tolist() == list(range(65, 265))
+    assert playback.peek(1000, 200).tolist() == list(range(1000, 1050))
+    assert playback.peek(1050, 1).tolist() == []
+    assert playback.pull(100).tolist() == list(range(100))
+    assert playback.peek(5, 2).tolist() == [105, 106]
+
+
 def test_ticks_do_not_drift_whatever_the_sleeps_do(run) -> None:
     now, ticks = [100.0], []
 
