@@ -23,6 +23,9 @@ lock: setup
 		pyproject.toml -o requirements.lock
 	@echo 'llama-cpp-python>=0.3.36' | .venv/bin/uv pip compile --quiet --universal --python-version 3.10 \
 		--generate-hashes --no-header --no-deps - -o llama-cpp.lock
+	@.venv/bin/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header \
+		--no-emit-package robot-brain-client --extra reachy --extra test --extra audio \
+		robot_client/pyproject.toml -o robot_client/reachy.lock
 
 pocket: setup
 	@tools/pocket/make.sh

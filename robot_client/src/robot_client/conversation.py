@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 from robot_client import requests
 from robot_client.connection import Arrival, Connection
@@ -20,8 +21,8 @@ from robot_client.messages import (
     SpeechStarted,
     ToolCall,
 )
-from robot_client.pcm import from_bytes
-from robot_client.playback import Mark, Playback
+from robot_client.pcm import PCM, from_bytes
+from robot_client.playback import Mark
 from robot_client.tools import ToolBox, ToolOutcome
 
 log = logging.getLogger(__name__)
@@ -44,23 +45,43 @@ class Flushed:
     dropped_ms: int
 
 
-class Conversation:
+class Speaker(Protocol):
+    """Where a reply's sound goes: a `Playback`, or the like of it."""
+
+    def push(self, reply_id: int, pcm: PCM, sample_rate: int) -> None:
+        """Sound of a reply at its own rate, Hz. Ignored if that reply was flushed."""
+
+    def end(self, reply_id: int) -> None:
+        """Nothing more of this reply will come."""
+
+    def flush(self) -> int:
+        """Drop what waits. Returns how many milliseconds of sound were dropped."""
+
+    def reset(self) -> None:
+        """A new session, whose reply numbers may be those of the one before."""
+
+
+S = TypeVar("S", bound=Speaker)
+
+
+class Conversation(Generic[S]):
     """Runs one robot's conversation over a connection until that ends.
 
-    connection: open. playback: pulled by a device or a pacer. tools: what the robot can do.
+    connection: open. speaker: makes the queue that a device or a pacer empties, given what takes
+    its marks. tools: what the robot can do; another box may be put in its place at any time.
     watch: called with every `Arrival`, `ToolUsed` and `Flushed`, after it has been acted upon.
     """
 
     def __init__(
         self,
         connection: Connection,
-        playback_rate: int,
+        speaker: Callable[[Callable[[Mark], None]], S],
         tools: ToolBox,
         watch: Callable[[Arrival | ToolUsed | Flushed], None] | None = None,
     ) -> None:
         self.connection = connection
-        self.playback = Playback(playback_rate, self._on_mark)
-        self._tools = tools
+        self.playback = speaker(self._on_mark)
+        self.tools = tools
         self._watch = watch or (lambda _event: None)
         self._running: set[asyncio.Task[None]] = set()
         self._interrupted: set[int] = set()
@@ -97,7 +118,8 @@ class Conversation:
             else:
                 self.playback.end(event.reply_id)
         elif isinstance(event, ToolCall):
-            task = asyncio.create_task(self._use(event), name=f"robot-client tool {event.name}")
+            use = self._use(event, self.connection.sockets)
+            task = asyncio.create_task(use, name=f"robot-client tool {event.name}")
             self._running.add(task)
             task.add_done_callback(self._running.discard)
         elif isinstance(event, Ready):
@@ -110,22 +132,24 @@ class Conversation:
         if dropped:
             self._watch(Flushed(dropped))
 
-    async def _use(self, call: ToolCall) -> None:
-        outcome = await self._tools.call(call.name, call.args)
+    async def _use(self, call: ToolCall, socket: int) -> None:
+        outcome = await self.tools.call(call.name, call.args)
         interrupted = call.reply_id in self._interrupted
+        # The call has ended with its socket, and the next brain may mean another by the same id.
         sent = False
-        try:
-            if outcome.picture is not None:
-                self.connection.send(requests.image(outcome.picture, call.call_id))
-            sent = self.connection.send(
-                requests.tool_result(call.call_id, dict(outcome.output), interrupted=interrupted)
-            )
-        except ValueError as error:  # too large for the wire
-            outcome = ToolOutcome({"error": f"the result of {call.name} can't be sent: {error}"})
-            sent = self.connection.send(
-                requests.tool_result(call.call_id, dict(outcome.output), interrupted=interrupted)
-            )
+        if self.connection.sockets == socket:
+            try:
+                sent = self._send_result(call, outcome, interrupted=interrupted)
+            except ValueError as error:  # too large for the wire
+                outcome = ToolOutcome({"error": f"{call.name}'s result can't be sent: {error}"})
+                sent = self._send_result(call, outcome, interrupted=interrupted)
         self._watch(ToolUsed(call, outcome, interrupted, sent))
+
+    def _send_result(self, call: ToolCall, outcome: ToolOutcome, *, interrupted: bool) -> bool:
+        result = requests.tool_result(call.call_id, dict(outcome.output), interrupted=interrupted)
+        if outcome.picture is not None:
+            self.connection.send(requests.image(outcome.picture, call.call_id))
+        return self.connection.send(result)
 
     def _on_mark(self, mark: Mark) -> None:
         """A mark may come from the device's thread."""

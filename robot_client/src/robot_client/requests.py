@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -54,6 +55,15 @@ class Session:
         for rate in (self.input_sample_rate, self.output_sample_rate):
             if rate is not None and rate not in SAMPLE_RATES:
                 raise ValueError(f"{rate} Hz isn't one of the wire's rates, {SAMPLE_RATES}")
+
+    def merged(self, changes: Session) -> Session:
+        """This session with every change that isn't None."""
+        given = {
+            field.name: value
+            for field in dataclasses.fields(changes)
+            if (value := getattr(changes, field.name)) is not None
+        }
+        return dataclasses.replace(self, **given)
 
     @property
     def input_rate(self) -> int:

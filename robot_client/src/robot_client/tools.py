@@ -56,6 +56,11 @@ class ToolBox:
         """A box of these tools."""
         return ToolBox({tool.spec.name: tool for tool in tools})
 
+    @property
+    def specs(self) -> list[ToolSpec]:
+        """What to offer the brain."""
+        return [tool.spec for tool in self.tools.values()]
+
     async def call(self, name: str, args: str) -> ToolOutcome:
         """Use a tool; `args` is the text of a JSON object. Never raises for what the tool does.
 

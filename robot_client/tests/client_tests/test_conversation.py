@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from client_tests.scripted import Visit, scripted, tone
+from robot_client import requests
 from robot_client.connection import Arrival, Connection
 from robot_client.conversation import Conversation, Flushed, ToolUsed
-from robot_client.messages import AudioDelta, Pong, ReplyDone
+from robot_client.messages import AudioDelta, Pong, Ready, ReplyDone
+from robot_client.playback import Playback
 from robot_client.requests import ToolSpec
 from robot_client.tools import Tool, ToolBox
 
@@ -33,7 +36,7 @@ async def converse(
                 over.set()
 
         over = asyncio.Event()
-        conversation = Conversation(connection, RATE, tools, watch)
+        conversation = Conversation(connection, partial(Playback, RATE), tools, watch)
         task = asyncio.create_task(conversation.run())
         await over.wait()
         await connection.close()
@@ -185,3 +188,39 @@ def test_tools_that_still_run_at_the_end_are_ended(run: Any) -> None:
     run(main())
     # Whether the call had begun when it was cancelled or not, nothing of it is left.
     assert ended in ([], [True])
+
+
+def test_the_result_of_a_call_from_before_a_drop_isnt_sent_to_the_next_brain(run: Any) -> None:
+    """It may mean another call by the same id."""
+    finish = asyncio.Event()
+    used: list[ToolUsed] = []
+
+    async def slow(_arguments: Any) -> dict[str, Any]:
+        await finish.wait()
+        return {}
+
+    async def drops(visit: Visit) -> None:
+        await visit.ready()
+        await visit.send("tool_call", name="slow", args="{}", call_id="a", reply_id=1)
+
+    async def another(visit: Visit) -> None:
+        await visit.ready(session_id="s2")
+        await visit.until("ping")
+        assert not [m for m in visit.messages if m["type"] == "tool_result"]
+        await visit.send("pong", t=2)
+        await visit.until_gone()
+
+    def react(conversation: Conversation, event: Any) -> bool:
+        if isinstance(event, Ready) and event.session_id == "s2":
+            finish.set()
+        elif isinstance(event, ToolUsed):
+            used.append(event)
+            conversation.connection.send(requests.ping(0))
+        return isinstance(event, Pong)
+
+    async def main() -> list[Any]:
+        async with scripted(drops, another) as brain:
+            return await converse(brain.url, of(slow=slow), react)
+
+    run(main())
+    assert [use.sent for use in used] == [False]

@@ -1,0 +1,1 @@
+"""Stand-in of the newer conversation app; see the README beside this package."""
