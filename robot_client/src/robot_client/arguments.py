@@ -3,34 +3,82 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """The command line. Defaults of the brain's address come from the environment."""
     p = argparse.ArgumentParser(
         prog="robot-client",
         description="Talk to a Robot Brain. With --wav or --text it asks those, one after another, "
-        "and ends; without, it uses microphone and speaker until Ctrl-C. 'robot-client simulate' "
-        "plays supervisors instead: see 'robot-client simulate --help'.",
+        "and ends; with --chat it takes typed lines; without, it uses microphone and speaker until "
+        "Ctrl-C. 'robot-client simulate' plays supervisors instead: see 'robot-client simulate "
+        "--help'.",
         epilog="Exit status: 0 all heard, 1 something wasn't heard, 2 bad arguments, files or "
-        "devices, 69 no brain (not there, full, or it refused).",
+        "devices, 69 no brain (not there, full, or it refused), 78 a conversation with microphone "
+        "and speaker was refused for good (a wrong token, say): a person must look.",
     )
-    server = p.add_argument_group("the brain")
-    server.add_argument("--local-server-ip", default="127.0.0.1", metavar="HOST")
-    server.add_argument("--local-server-port", type=int, default=8100, metavar="PORT")
-    server.add_argument("--local-server-token", metavar="TOKEN", help="default: $BRAIN_TOKEN")
-    server.add_argument("--tls", action="store_true", help="wss:// rather than ws://")
-    server.add_argument("--robot-id", metavar="ID", help="the brain remembers a robot by its id")
-    server.add_argument(
+    _add_brain(p.add_argument_group("the brain"))
+    _add_asking(p.add_argument_group("what to ask"))
+    _add_devices(p.add_argument_group("microphone and speaker"))
+    _add_session(p.add_argument_group("the session"))
+    _add_output(p.add_argument_group("what comes of it"))
+    return p
+
+
+def _environment(name: str) -> str | None:
+    return os.environ.get(name) or None
+
+
+def _add_brain(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--local-server-ip",
+        default=_environment("LOCAL_SERVER_IP") or "127.0.0.1",
+        metavar="HOST",
+        help="a name, an address, a URL (ws://, wss://), or 'auto': the brain that announces "
+        "itself on this network (default $LOCAL_SERVER_IP, or 127.0.0.1)",
+    )
+    group.add_argument(
+        "--local-server-port",
+        type=int,
+        default=_environment("LOCAL_SERVER_PORT"),
+        metavar="PORT",
+        help="default $LOCAL_SERVER_PORT, or the one in the URL, or 8100",
+    )
+    group.add_argument(
+        "--local-server-token",
+        default=_environment("LOCAL_SERVER_TOKEN") or _environment("BRAIN_TOKEN"),
+        metavar="TOKEN",
+        help="better kept in $LOCAL_SERVER_TOKEN or $BRAIN_TOKEN, where no process list shows it",
+    )
+    group.add_argument(
+        "--tls",
+        action="store_true",
+        default=(_environment("LOCAL_SERVER_TLS") or "").lower() in ("1", "true", "yes", "on"),
+        help="wss:// rather than ws:// (default $LOCAL_SERVER_TLS)",
+    )
+    group.add_argument(
+        "--robot-id",
+        default=_environment("ROBOT_ID"),
+        metavar="ID",
+        help="the brain remembers a robot by its id (default $ROBOT_ID)",
+    )
+    group.add_argument(
         "--wait",
         type=float,
         default=10.0,
         metavar="S",
-        help="wait so long for a brain to be ready (default %(default)g)",
+        help="a question or a line of --chat waits so long for a brain to be ready (default "
+        "%(default)g); a conversation with microphone and speaker waits for ever",
     )
-    ask = p.add_argument_group("what to ask")
-    ask.add_argument(
+    group.add_argument(
+        "--list-brains", action="store_true", help="the brains that announce themselves here"
+    )
+
+
+def _add_asking(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
         "--wav",
         dest="asks",
         action="append",
@@ -38,7 +86,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="a question; may be given several times",
     )
-    ask.add_argument(
+    group.add_argument(
         "--text",
         dest="asks",
         action="append",
@@ -46,50 +94,101 @@ def parser() -> argparse.ArgumentParser:
         metavar="WORDS",
         help="a typed question; may be given several times",
     )
-    ask.add_argument(
+    group.add_argument(
+        "--chat",
+        action="store_true",
+        help="typed lines at a prompt, or from a pipe, one answered after another",
+    )
+    group.add_argument(
         "--interrupt-after",
         type=float,
         metavar="MS",
         help="ask the next question when so much of a reply has come; "
         "the brain allows it only with --echo-cancellation",
     )
-    ask.add_argument(
+    group.add_argument(
         "--patience",
         type=float,
         default=20.0,
         metavar="S",
         help="give a question up after so long without news (default %(default)g)",
     )
-    ask.add_argument(
+    group.add_argument(
         "--noise",
         type=float,
         default=-60.0,
         metavar="DBFS",
         help="level of the room around the questions (default %(default)g)",
     )
-    session = p.add_argument_group("the session")
-    session.add_argument(
+
+
+def _add_devices(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--devices", action="store_true", help="list microphones and speakers")
+    group.add_argument(
+        "--microphone", metavar="NAME|INDEX", help="a part of its name, or its number"
+    )
+    group.add_argument("--speaker", metavar="NAME|INDEX", help="the same, or 'none'")
+    group.add_argument(
+        "--meter",
+        action=argparse.BooleanOptionalAction,
+        help="a line with the microphone's level and what the robot is about (default: at a "
+        "terminal, without --json)",
+    )
+    group.add_argument(
+        "--push-to-talk",
+        nargs="?",
+        const="space",
+        metavar="KEY",
+        help="the microphone is open from one press of a key (default space) to the next",
+    )
+
+
+def _add_session(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
         "--echo-cancellation",
         action="store_true",
         help="this robot doesn't hear itself, so it may be interrupted by voice",
     )
-    session.add_argument(
+    group.add_argument(
         "--tools",
         type=Path,
         metavar="FILE",
         help="JSON list of {name, description, parameters} to offer; "
         "they only print. Default: the brain's own list",
     )
-    session.add_argument("--instructions", metavar="WORDS")
-    session.add_argument("--voice", metavar="NAME")
-    session.add_argument("--silence-ms", type=int, metavar="MS", help="silence that ends a turn")
-    out = p.add_argument_group("what comes of it")
-    out.add_argument(
+    group.add_argument("--instructions", metavar="WORDS")
+    group.add_argument("--voice", metavar="NAME")
+    group.add_argument("--silence-ms", type=int, metavar="MS", help="silence that ends a turn")
+
+
+def _add_output(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
         "--out",
         type=Path,
         metavar="FILE",
         help="the robot's voice, as WAV; beside it FILE.both.wav with the questions "
         "on the left and the replies on the right",
     )
-    out.add_argument("--json", action="store_true", help="one JSON object a line, a summary last")
-    return p
+    group.add_argument(
+        "--record",
+        type=Path,
+        metavar="DIR",
+        help="keep both sides while they go, in a new folder of DIR: mic.wav, speaker.wav, "
+        "both.wav, timeline.jsonl",
+    )
+    group.add_argument("--json", action="store_true", help="one JSON object a line, a summary last")
+
+
+def problem_with(args: argparse.Namespace) -> str | None:
+    """What doesn't go together in these arguments, as a sentence; None if all does."""
+    if args.chat and args.asks:
+        return "--chat asks what is typed: it goes with neither --wav nor --text"
+    if args.out is not None and not args.asks:
+        return "--out needs something to ask: --wav or --text"
+    if args.push_to_talk is not None and (args.chat or args.asks):
+        return "--push-to-talk is for the microphone: it goes with neither --chat, --wav nor --text"
+    if args.push_to_talk is not None and args.silence_ms is not None:
+        return "--silence-ms is for turns that silence ends; with --push-to-talk a key does"
+    if (args.microphone or "").lower() == "none" and not (args.chat or args.asks):
+        return "a conversation needs a microphone; type with --chat"
+    return None

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -19,8 +20,9 @@ from robot_client.conversation import Conversation, Flushed, ToolUsed
 from robot_client.messages import DEFAULT_SAMPLE_RATE, Ready
 from robot_client.pacing import FRAME_MS, every_frame
 from robot_client.pcm import PCM, room_noise, speech_bounds, to_bytes, to_pcm
+from robot_client.playback import Playback
 from robot_client.tools import ToolBox
-from robot_client.turns import Turn, TurnLog
+from robot_client.turns import Turn, TurnLog, all_answered
 
 RATE = DEFAULT_SAMPLE_RATE
 FRAME = RATE * FRAME_MS // 1000
@@ -94,7 +96,8 @@ class Asker:
     """Asks its questions, one after another, over a connection that is open.
 
     patience_s: how long after the end of a question nothing may happen before it is given up;
-    noise_dbfs: level of the room noise (RMS).
+    noise_dbfs: level of the room noise (RMS); on_frame: gets each frame of 20 ms that the
+    microphone has given and that the speaker takes.
     """
 
     def __init__(
@@ -106,14 +109,16 @@ class Asker:
         watch: Watch | None = None,
         noise_dbfs: float = -60.0,
         patience_s: float = 20.0,
+        on_frame: Callable[[PCM, PCM], None] | None = None,
     ) -> None:
         self._connection = connection
         self._waiting = list(questions)
         self._watch = watch or (lambda _event: None)
         self._patience_s = patience_s
+        self._on_frame = on_frame or (lambda _microphone, _speaker: None)
         # The spectrum's inverse is periodic, so the noise can go round without a seam.
         self._noise = room_noise(RATE * 10, noise_dbfs)
-        self._conversation = Conversation(connection, RATE, tools, self._see)
+        self._conversation = Conversation(connection, partial(Playback, RATE), tools, self._see)
         self._log = TurnLog()
         self._asked: list[Asked] = []
         self._ready: Ready | None = None
@@ -184,6 +189,7 @@ class Asker:
         self._connection.send_audio(to_bytes(sound))
         self._microphone.append(sound)
         self._speaker.append(self._conversation.playback.pull(FRAME))
+        self._on_frame(sound, self._speaker[-1])
         self._frames += 1
         return self._advance(now)
 
@@ -193,7 +199,7 @@ class Asker:
         if asked is None or asked.question.sound is None:
             return frame
         piece = asked.question.sound[self._position : self._position + FRAME]
-        frame[: len(piece)] = piece.astype(np.float32) / 32767.0
+        frame[: len(piece)] = piece.astype(np.float32) / 32768.0
         end = self._position + len(piece)
         first, last = self._bounds
         if asked.speech_started_at is None and end > first:
@@ -260,12 +266,6 @@ class Asker:
         return now - since > self._patience_s
 
     def _settled(self, asked: Asked, now: float) -> bool:
-        turns = asked.turns
-        if not turns or self._conversation.tools_running or not self._conversation.playback.empty:
+        if self._conversation.tools_running or not self._conversation.playback.empty:
             return False
-        if any(turn.speaking or not turn.answered for turn in turns):
-            return False
-        last = turns[-1]
-        # The brain may keep its follow-up to itself; the patience isn't spent on it twice.
-        waited = now - max(last.tool_used_at or 0.0, self._happened_at)
-        return not last.owes_follow_up or waited > self._patience_s / 2
+        return all_answered(asked.turns, now, self._happened_at, self._patience_s)

@@ -5,25 +5,33 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import os
+import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import ExitStack, closing, suppress
 
-from robot_client.arguments import parser
-from robot_client.asking import RATE, Asker, NoBrainError, Question, Recording
-from robot_client.connection import Connection, brain_url
-from robot_client.conversation import Conversation
+from robot_client import devices
+from robot_client.arguments import parser, problem_with
+from robot_client.asking import RATE, Asker, NoBrainError, Recording
+from robot_client.chat import Chat, lines_of
+from robot_client.connection import Arrival, Connection
 from robot_client.demo_tools import demo_tools
-from robot_client.devices import NoDeviceError, open_devices
-from robot_client.pcm import resample, to_bytes
-from robot_client.report import Seen, latency_line, line, seen_as_json, summary
-from robot_client.requests import Session, ToolSpec, TurnDetection
-from robot_client.tools import read_specs
-from robot_client.wav import WavError, read_wav, write_wav
+from robot_client.devices import NoDeviceError
+from robot_client.discovery import find_brains
+from robot_client.keys import NoKeysError
+from robot_client.pcm import PCM
+from robot_client.recorder import Recorder
+from robot_client.report import Lines, Seen, latency_line, seen_as_json, summary
+from robot_client.screen import Screen, ScreenLog, printable, terminal_screen
+from robot_client.talking import Ends, Talk
+from robot_client.tools import ToolBox
+from robot_client.wanted import Wanted, read
+from robot_client.wav import write_wav
 
-EXIT_OK, EXIT_NOT_HEARD, EXIT_USAGE, EXIT_NO_BRAIN = 0, 1, 2, 69
+EXIT_OK, EXIT_NOT_HEARD, EXIT_USAGE, EXIT_NO_BRAIN, EXIT_REFUSED = 0, 1, 2, 69, 78
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,89 +43,186 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return simulate.main(words[1:])
     p = parser()
     args = p.parse_args(words)
-    if args.out is not None and not args.asks:
-        p.error("--out needs something to ask: --wav or --text")
+    if (problem := problem_with(args)) is not None:
+        p.error(problem)
     try:
-        tools = None if args.tools is None else read_specs(args.tools.read_text("utf-8"))
-        questions = [
-            _question(kind, value, args.interrupt_after) for kind, value in args.asks or ()
-        ]
-        session = _session(args, tools)
+        wanted = read(args)
     except (OSError, ValueError) as error:
-        where = f"{args.tools}: " if not isinstance(error, (OSError, WavError)) else ""
-        print(f"robot-client: {where}{error}", file=sys.stderr)
-        return EXIT_USAGE
+        return _failed(error, EXIT_USAGE)
     try:
-        return asyncio.run(_run(args, questions, session, tools or []))
+        return asyncio.run(_until_signalled(_run(args, wanted)))
     except NoBrainError as error:
-        print(f"robot-client: {error}", file=sys.stderr)
-        return EXIT_NO_BRAIN
-    except NoDeviceError as error:
-        print(f"robot-client: {error}", file=sys.stderr)
-        return EXIT_USAGE
+        return _failed(error, EXIT_NO_BRAIN)
+    except (NoDeviceError, NoKeysError) as error:
+        return _failed(error, EXIT_USAGE)
     except KeyboardInterrupt:
+        return EXIT_OK
+    except BrokenPipeError:  # whoever read the output has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
 
 
-def _question(kind: str, value: str, interrupt_after_ms: float | None) -> Question:
-    if kind == "text":
-        return Question(value, words=value, interrupt_after_ms=interrupt_after_ms)
-    sound, rate = read_wav(Path(value))
-    return Question(
-        Path(value).name, resample(sound, rate, RATE), interrupt_after_ms=interrupt_after_ms
-    )
+def _failed(why: object, status: int) -> int:
+    print(f"robot-client: {why}", file=sys.stderr)
+    return status
 
 
-def _session(args: argparse.Namespace, tools: list[ToolSpec] | None) -> Session:
-    return Session(
-        input_sample_rate=RATE,
-        output_sample_rate=RATE,
-        instructions=args.instructions,
-        voice=args.voice,
-        tools=tools,
-        turn_detection=None if args.silence_ms is None else TurnDetection(args.silence_ms),
-        playback_marks=True,
-        echo_cancellation=args.echo_cancellation,
-    )
+async def _until_signalled(work: Coroutine[object, object, int]) -> int:
+    """Ctrl-C, SIGTERM and a closed terminal end the work in good order; a second one at once.
+
+    The process ends then, with status 0.
+    """
+    task = asyncio.ensure_future(work)
+    loop = asyncio.get_running_loop()
+    # Under nohup a hang-up is none of our business.
+    numbers = [n for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)]
+    handled = [
+        number
+        for name in numbers
+        if signal.getsignal(number := getattr(signal, name)) != signal.SIG_IGN
+    ]
+    signalled = False
+
+    def end() -> None:
+        nonlocal signalled
+        signalled = True
+        for number in handled:
+            loop.remove_signal_handler(number)
+        task.cancel()
+
+    for number in handled:
+        with suppress(NotImplementedError):  # an event loop of Windows; Ctrl-C works there too
+            loop.add_signal_handler(number, end)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        if not signalled:
+            raise
+        # All is closed. A name server that doesn't answer holds a thread that can't be cancelled,
+        # and that the interpreter would wait for: for 20 s and more.
+        sys.stdout.flush()
+        os._exit(EXIT_OK)
 
 
-async def _run(
-    args: argparse.Namespace, questions: list[Question], session: Session, tools: list[ToolSpec]
+async def _run(args: argparse.Namespace, wanted: Wanted) -> int:
+    if args.devices:
+        print("\n".join(devices.device_table(devices.list_devices())))
+        return EXIT_OK
+    if args.list_brains:
+        return await _list_brains()
+    talks = not wanted.questions and not args.chat
+    prompts = args.chat and sys.stdin.isatty() and sys.stderr.isatty()
+    meter = talks and (not args.json if args.meter is None else args.meter)
+    ends = _ends(args, wanted) if talks else None
+    speaker = _chat_speaker(args) if args.chat else None
+    with ExitStack() as stack:
+        screen = stack.enter_context(closing(terminal_screen(live=prompts or meter)))
+        logging.basicConfig(handlers=[ScreenLog(screen)], force=True)
+        try:
+            recorder = _recorder(args, screen, ends, speaker)
+        except OSError as error:
+            return _failed(f"--record: {error}", EXIT_USAGE)
+        if recorder is not None:
+            stack.enter_context(closing(recorder))
+        show = _shower(screen, recorder, as_json=args.json)
+        box = demo_tools(lambda w: None if args.json else screen.print(f"        {printable(w)}"),
+                         wanted.tools)  # fmt: skip
+        locate = wanted.locator(lambda words: screen.print(printable(words), aside=True))
+        async with Connection(locate, session=wanted.session, token=wanted.token) as connection:
+            if ends is not None:
+                talk = Talk(connection, ends, box, screen,
+                            wire_rate=RATE, watch=show, recorder=recorder)  # fmt: skip
+                stopped = await talk.run()
+                return EXIT_OK if stopped is None else _failed(stopped.reason, EXIT_REFUSED)
+            if args.chat:
+                chat = Chat(connection, speaker, box, screen, wire_rate=RATE, watch=show,
+                            recorder=recorder, wait_s=args.wait,
+                            patience_s=args.patience)  # fmt: skip
+                stdin = sys.stdin.fileno()
+                lost = await (chat.at_terminal(stdin) if prompts else
+                              chat.from_lines(lines_of(stdin)))  # fmt: skip
+                return EXIT_NOT_HEARD if lost else EXIT_OK
+            return await _ask(args, wanted, connection, box, show, recorder)
+
+
+async def _ask(
+    args: argparse.Namespace,
+    wanted: Wanted,
+    connection: Connection,
+    box: ToolBox,
+    show: Callable[[Seen], None],
+    recorder: Recorder | None,
 ) -> int:
-    show = _shower(as_json=args.json)
-    box = demo_tools(lambda words: None if args.json else print(f"        {words}"), tools)
-    url = brain_url(args.local_server_ip, args.local_server_port, args.robot_id, tls=args.tls)
-    token = args.local_server_token or os.environ.get("BRAIN_TOKEN")
-    async with Connection(url, session=session, token=token) as connection:
-        if not questions:
-            return await _talk(connection, Conversation(connection, RATE, box, show))
-        asker = Asker(connection, questions, box, watch=show,
-                      noise_dbfs=args.noise, patience_s=args.patience)  # fmt: skip
-        recording = await asker.run(args.wait)
-    return _finish(args, recording)
+    def record(microphone: PCM, speaker: PCM) -> None:
+        if recorder is not None:
+            recorder.microphone(microphone)
+            recorder.speaker(speaker)
+
+    asker = Asker(connection, wanted.questions, box, watch=show, noise_dbfs=args.noise,
+                  patience_s=args.patience, on_frame=record)  # fmt: skip
+    return _finish(args, await asker.run(args.wait))
 
 
-def _shower(*, as_json: bool) -> Callable[[Seen], None]:
+def _ends(args: argparse.Namespace, wanted: Wanted) -> Ends:
+    """Raises `NoDeviceError`."""
+    microphone = devices.choose("input", args.microphone, RATE)
+    return Ends(microphone, devices.choose("output", args.speaker, RATE), wanted.key)
+
+
+def _chat_speaker(args: argparse.Namespace) -> devices.Port | None:
+    """A speaker if there is one. Raises `NoDeviceError` if the one that was named isn't there."""
+    try:
+        return devices.choose("output", args.speaker, RATE)
+    except NoDeviceError:
+        if args.speaker is not None:
+            raise
+        return None
+
+
+def _recorder(
+    args: argparse.Namespace, screen: Screen, ends: Ends | None, speaker: devices.Port | None
+) -> Recorder | None:
+    """Raises `OSError`."""
+    if args.record is None:
+        return None
+    speaker = ends.speaker if ends is not None else speaker
+    recorder = Recorder(
+        args.record,
+        lambda words: screen.print(f"robot-client: {words}", aside=True),
+        microphone_rate=RATE,
+        speaker_rate=RATE if speaker is None else speaker.rate,
+    )
+    screen.print(f"recording in {recorder.folder}", aside=True)
+    return recorder
+
+
+def _shower(screen: Screen, recorder: Recorder | None, *, as_json: bool) -> Callable[[Seen], None]:
     since = time.monotonic()
+    lines = Lines()
 
     def show(seen: Seen) -> None:
+        now = time.monotonic()
+        words = lines.line(seen)
+        if recorder is not None:
+            recorder.note(
+                seen_as_json(seen, since, now), seen.at if isinstance(seen, Arrival) else now
+            )
         if as_json:
-            print(json.dumps(seen_as_json(seen, since, time.monotonic())), flush=True)
-        elif (words := line(seen)) is not None:
-            print(words, flush=True)
+            screen.print(json.dumps(seen_as_json(seen, since, now)))
+        elif words is not None:
+            screen.print(printable(words))
 
     return show
 
 
-async def _talk(connection: Connection, conversation: Conversation) -> int:
-    """Microphone and speaker, until the connection gives up or Ctrl-C."""
-    playback = conversation.playback
-    with open_devices(
-        RATE, lambda sound: connection.send_audio(to_bytes(sound)), playback.pull, playback.rate
-    ):
-        print("talk to the robot; Ctrl-C ends", file=sys.stderr)
-        await conversation.run()
-    return EXIT_NO_BRAIN
+async def _list_brains() -> int:
+    try:
+        found = await find_brains()
+    except OSError as error:
+        return _failed(error, EXIT_NO_BRAIN)
+    for brain in found:
+        print(printable(str(brain)))  # its name is its own
+    return EXIT_OK if found else _failed("no brain announces itself here", EXIT_NO_BRAIN)
 
 
 def _finish(args: argparse.Namespace, recording: Recording) -> int:
@@ -133,8 +238,7 @@ def _finish(args: argparse.Namespace, recording: Recording) -> int:
         write_wav(both, RATE, recording.microphone, recording.speaker)
         print(f"saved {args.out} and {both}", file=sys.stderr)
     if recording.stopped is not None:
-        print(f"robot-client: {recording.stopped}", file=sys.stderr)
-        return EXIT_NO_BRAIN
+        return _failed(recording.stopped, EXIT_NO_BRAIN)
     every = all(asked.heard is not None for asked in recording.asked)
     return EXIT_OK if every and recording.asked else EXIT_NOT_HEARD
 

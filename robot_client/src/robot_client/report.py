@@ -56,6 +56,23 @@ def line(seen: Seen) -> str | None:
     return None
 
 
+class Lines:
+    """As `line`; but a brain that is lost is told of once, however often it isn't found again."""
+
+    def __init__(self) -> None:
+        self._lost = False
+
+    def line(self, seen: Seen) -> str | None:
+        """One line about what was seen, or None."""
+        event = seen.event if isinstance(seen, Arrival) else seen
+        if isinstance(event, Disconnected):
+            told, self._lost = self._lost, True
+            return None if told else f"lost    {event.reason}; trying again until it is back"
+        if isinstance(event, (Ready, Stopped)):
+            self._lost = False
+        return line(seen)
+
+
 def stages(timings_ms: Mapping[str, float]) -> str:
     """The brain's own timings on one line."""
     return ", ".join(f"{name} {value:.0f}" for name, value in timings_ms.items())

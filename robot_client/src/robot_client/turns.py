@@ -5,7 +5,7 @@ All times are `time.monotonic()` seconds at the client.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from robot_client.connection import Arrival
@@ -91,6 +91,19 @@ class Turn:
             return False
         last = self.replies[-1]
         return bool(last.calls) and last.reason in ("completed", "")
+
+
+def all_answered(turns: Sequence[Turn], now: float, quiet_since: float, patience_s: float) -> bool:
+    """Whether nothing more is to come to these turns, of which there is at least one.
+
+    A brain may keep the follow-up to a tool to itself: it is waited for half of `patience_s`, from
+    the tool's end and from `quiet_since`, when something last happened.
+    """
+    if not turns or any(turn.speaking or not turn.answered for turn in turns):
+        return False
+    last = turns[-1]
+    waited = now - max(last.tool_used_at or 0.0, quiet_since)
+    return not last.owes_follow_up or waited > patience_s / 2
 
 
 class TurnLog:

@@ -7,6 +7,7 @@ Specifications 1.0", and `WAVEFORMATEXTENSIBLE`.
 
 from __future__ import annotations
 
+import os
 import struct
 import wave
 from pathlib import Path
@@ -15,9 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robot_client.pcm import PCM, to_pcm
+from robot_client.pcm import PCM, resample, to_pcm
 
 _INTEGER, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
+_HEADER, _UNKNOWN = 44, 0xFFFFFFFF
 
 
 class WavError(ValueError):
@@ -30,6 +32,12 @@ def read_wav(path: Path) -> tuple[PCM, int]:
         return decode_wav(path.read_bytes())
     except WavError as error:
         raise WavError(f"{path}: {error}") from error
+
+
+def read_wav_at(path: str | Path, sample_rate: int) -> PCM:
+    """The sound as mono at this rate, Hz. Raises `WavError`, `OSError`."""
+    sound, rate = read_wav(Path(path))
+    return resample(sound, rate, sample_rate)
 
 
 def decode_wav(data: bytes) -> tuple[PCM, int]:
@@ -81,15 +89,15 @@ def _floats(body: bytes, encoding: int, width: int) -> NDArray[np.float32]:
     if encoding == _FLOAT:
         return np.frombuffer(body, "<f4" if width == 4 else "<f8").astype(np.float32)
     if width == 1:  # the one unsigned width
-        return _scaled(np.frombuffer(body, np.uint8).astype(np.float32) - 128, 127)
+        return _scaled(np.frombuffer(body, np.uint8).astype(np.float32) - 128, 128)
     if width == 2:
-        return _scaled(np.frombuffer(body, "<i2"), 2**15 - 1)
+        return _scaled(np.frombuffer(body, "<i2"), 2**15)
     if width == 3:
         # Three bytes become the upper three of four.
         padded = np.zeros((len(body) // 3, 4), np.uint8)
         padded[:, 1:] = np.frombuffer(body, np.uint8).reshape(-1, 3)
         body = padded.tobytes()
-    return _scaled(np.frombuffer(body, "<i4"), 2**31 - 1)
+    return _scaled(np.frombuffer(body, "<i4"), 2**31)
 
 
 def _scaled(numbers: NDArray[Any], full: int) -> NDArray[np.float32]:
@@ -109,3 +117,48 @@ def write_wav(path: Path, sample_rate: int, *channels: PCM) -> None:
         file.setsampwidth(2)
         file.setframerate(sample_rate)
         file.writeframes(block.astype("<i2").tobytes())
+
+
+class WavFile:
+    """A 16-bit WAV file that grows: its header is put right at each `flush` and at `close`.
+
+    Until the first flush, and past 4 GiB, the header says "unknown" (all ones, as streams do), and
+    whoever reads takes what is there. Never overwrites. Raises `OSError` throughout.
+    """
+
+    def __init__(self, path: Path, sample_rate: int, channels: int = 1) -> None:
+        self._channels = channels
+        self._bytes = 0
+        self._file = path.open("xb", buffering=0)
+        block = channels * 2
+        layout = struct.pack(
+            "<HHIIHH", _INTEGER, channels, sample_rate, sample_rate * block, block, 16
+        )
+        head = struct.pack("<4sI4s4sI", b"RIFF", _UNKNOWN, b"WAVE", b"fmt ", len(layout)) + layout
+        self._write(head + struct.pack("<4sI", b"data", _UNKNOWN))
+
+    def write(self, *channels: PCM) -> None:
+        """Append a block, one array a channel and all of one length."""
+        block = np.stack(channels, axis=1).astype("<i2").tobytes()
+        self._write(block)
+        self._bytes += len(block)
+
+    def flush(self) -> None:
+        """Put the header right and everything on the disk, as far as a power cut is concerned."""
+        for at, size in ((4, self._bytes + _HEADER - 8), (_HEADER - 4, self._bytes)):
+            self._file.seek(at)
+            self._write(struct.pack("<I", min(size, _UNKNOWN)))
+        self._file.seek(0, os.SEEK_END)
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Flush and close; closed even if that raises. Twice is once."""
+        if not self._file.closed:
+            try:
+                self.flush()
+            finally:
+                self._file.close()
+
+    def _write(self, data: bytes) -> None:
+        while data:  # a file without a buffer may take a part: a disk that is nearly full
+            data = data[self._file.write(data) or 0 :]

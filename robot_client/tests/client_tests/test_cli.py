@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from client_tests.command import client, only
 from client_tests.scripted import ByEnergy, Visit, scripted, tone
 from robot_client.wav import read_wav, write_wav
 
 RATE = 16_000
-
-
-async def client(*arguments: object) -> tuple[int, str, str]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "robot_client.cli", *map(str, arguments),
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    out, err = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, out.decode(), err.decode()
 
 
 def question(path: Path, rate: int = 44_100, channels: int = 2) -> Path:
@@ -185,7 +174,7 @@ def test_not_understood_is_status_1_without_waiting(tmp_path: Path, run: Any) ->
     run(main())
 
 
-def test_typed_words(run: Any) -> None:
+def test_typed_words_and_a_recording(tmp_path: Path, run: Any) -> None:
     async def brain_says(visit: Visit) -> None:
         await visit.ready()
         assert (await visit.until("text"))["text"] == "hello"
@@ -194,8 +183,14 @@ def test_typed_words(run: Any) -> None:
 
     async def main() -> None:
         async with scripted(brain_says) as brain:
-            code, out, err = await client("--local-server-port", brain.port, "--text", "hello")
+            code, out, err = await client(
+                "--local-server-port", brain.port, "--text", "hello", "--record", tmp_path
+            )
         assert code == 0, err
+        microphone, _rate = read_wav(only(tmp_path) / "mic.wav")
+        assert np.any(microphone[:4_000])  # the room
+        speaker, _rate = read_wav(only(tmp_path) / "speaker.wav")
+        assert np.count_nonzero(speaker) == pytest.approx(RATE * 0.06, rel=0.02)
         assert "said    Hi!" in out
         assert "text to voice" in out
 
@@ -238,13 +233,13 @@ def test_bad_files_are_status_2(tmp_path: Path, run: Any) -> None:
     run(main())
 
 
-def test_no_sound_library_is_said_plainly(run: Any) -> None:
-    try:
-        import sounddevice  # noqa: F401
-    except (ImportError, OSError):
-        pass
-    else:
-        pytest.skip("sounddevice is installed here, and would use a real microphone")
-    code, _out, err = run(client())
+def test_no_sound_library_is_said_plainly(tmp_path: Path, run: Any) -> None:
+    (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')")
+    code, _out, err = run(client(extra={"PYTHONPATH": str(tmp_path)}))
     assert code == 2
+    assert "PortAudio library not found; install PortAudio, or type with --chat" in err
+    (tmp_path / "sounddevice.py").write_text("raise ImportError('no module')")
+    code, _out, err = run(client(extra={"PYTHONPATH": str(tmp_path)}))
+    assert code == 2
+    assert "--chat" in err
     assert "--wav" in err
