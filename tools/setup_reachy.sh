@@ -6,7 +6,6 @@ cd "$(dirname "$0")/.."
 
 venv=${1:-.venv}
 reachy=${venv}-reachy
-[ "$venv" != .venv ] || reachy=.venv-reachy
 
 stamp=$("$venv/bin/python" -VV; cat robot_client/reachy.lock robot_client/pyproject.toml)
 if [ -f "$reachy/.made-of" ] && [ "$(cat "$reachy/.made-of")" = "$stamp" ]; then

@@ -105,7 +105,7 @@ class Backoff:
 
     first_s: float = 0.25
     factor: float = 2.0
-    limit_s: float = 8.0
+    limit_s: float = 5.0
     steady_s: float = 5.0
     rng: random.Random = field(default_factory=random.Random)
     failures: int = 0
