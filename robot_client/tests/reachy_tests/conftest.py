@@ -12,8 +12,9 @@ import pytest
 HERE = Path(__file__).parent
 STAND_IN = HERE / "stand_in"
 
-# The scripted brain is the other tests' own; the stand-in goes first, so that it is found even
-# where the real app is installed.
+# The scripted brain and the network's faults are the other tests' own; the stand-in goes first, so
+# that it is found even where the real app is installed.
+sys.path.insert(0, str(HERE.parents[2]))
 sys.path.insert(0, str(HERE.parent))
 sys.path.insert(0, str(STAND_IN))
 

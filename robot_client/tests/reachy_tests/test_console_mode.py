@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import threading
 import time
@@ -15,6 +14,7 @@ import pytest
 from client_tests.scripted import Script, Visit, scripted, tone
 from reachy_mini_conversation_app.tools.core_tools import ALL_TOOLS, Tool
 
+from reachy_tests.beside import beside
 from reachy_tests.running_app import RunningApp, running_app
 from robot_client.address import brain_address
 from robot_client.reachy.server import LocalServer
@@ -27,33 +27,10 @@ pytestmark = pytest.mark.usefixtures("unplugged")
 @contextmanager
 def talking(*scripts: Script) -> Iterator[RunningApp]:
     """The app on a thread of its own, a scripted brain on another."""
-    ready, over = threading.Event(), threading.Event()
-    port: list[int] = []
-    failures: list[BaseException] = []
-
-    async def serve() -> None:
-        async with scripted(*scripts) as brain:
-            port.append(brain.port)
-            ready.set()
-            await asyncio.to_thread(over.wait)
-
-    def brain() -> None:
-        try:
-            asyncio.run(serve())
-        except BaseException as error:  # noqa: BLE001  the test's thread looks at it
-            failures.append(error)
-
-    thread = threading.Thread(target=brain, name="the scripted brain")
-    thread.start()
-    assert ready.wait(10)
-    try:
-        with running_app(LocalServer(brain_address("127.0.0.1", port[0])), NOTHING) as app:
+    with beside(scripted(*scripts)) as brain:
+        with running_app(LocalServer(brain_address("127.0.0.1", brain.it.port)), NOTHING) as app:
             yield app
         assert app.stream.left_over == []
-    finally:
-        over.set()
-        thread.join(10)
-    assert not failures, failures
 
 
 def script(talk: Callable[[Visit], Any]) -> Script:
@@ -156,7 +133,7 @@ def test_a_refused_token_is_told_once_and_the_app_lives_on() -> None:
 
     with talking(refuse) as app:
         app.until("told", lambda: bool(app.shown("assistant")))
-        time.sleep(1.0)  # in which it would have come back
+        time.sleep(0.5)  # in which it would have come back
         (told,) = app.shown("assistant")
         assert told.startswith("[error]")
         assert "token" in told

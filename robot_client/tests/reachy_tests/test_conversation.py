@@ -28,7 +28,7 @@ NAME, DANCE, LEFT, SEE, STORY, STOP = (
     "What is your name?", "Dance for me!", "Look to the left.", "What do you see?",
     "Tell me a story.", "Stop talking.",
 )  # fmt: skip
-IDLE_AFTER_S = 6.0
+IDLE_AFTER_S = 3.0
 FRAME = np.zeros((48, 64, 3), np.uint8)
 FRAME[:, :, 0] = 200  # blue, in a BGR frame
 

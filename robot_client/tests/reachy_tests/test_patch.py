@@ -16,6 +16,7 @@ from reachy_tests.app_process import STAND_IN, app
 PATCH = Path(__file__).parents[2] / "reachy_app.patch"
 PACKAGE = "reachy_mini_conversation_app"
 START = (sys.executable, "-m", f"{PACKAGE}.main")
+OPENAI = "the OpenAI handler is used"
 A_KEY = "OPENAI_API_KEY=the-owners-own\n"
 
 
@@ -44,10 +45,10 @@ def test_the_patched_app_has_the_handler_under_its_own_name(patched: Path) -> No
 
 @pytest.mark.parametrize("patched", ["git apply -p2"], indirect=True)
 def test_the_patched_app_with_the_flags_and_without(patched: Path, tmp_path: Path) -> None:
-    (tmp_path / ".env").write_text(A_KEY)
-    with app(tmp_path, *START, path=patched) as running:
-        running.until("the OpenAI handler is used")
-        assert running.stop() == 0
+    with_flags, without = tmp_path / "with", tmp_path / "without"
+    for folder in (with_flags, without):
+        folder.mkdir()
+        (folder / ".env").write_text(A_KEY)
 
     async def script(visit: Visit) -> None:
         await visit.until("session")
@@ -58,10 +59,16 @@ def test_the_patched_app_with_the_flags_and_without(patched: Path, tmp_path: Pat
     async def main() -> None:
         async with scripted(script) as brain:
             flags = ("--local-server-ip", "127.0.0.1", "--local-server-port", str(brain.port))
-            with app(tmp_path, *START, *flags, path=patched) as running:
+            with (
+                app(with_flags, *START, *flags, path=patched) as running,
+                app(without, *START, path=patched) as as_it_was,
+            ):
                 await running.until_async("role=user content=Is this the patched one?")
                 assert await running.stop_async() == 0
-                assert "the OpenAI handler is used" not in running.said()
+                assert OPENAI not in running.said()
+                await as_it_was.until_async(OPENAI)
+                assert await as_it_was.stop_async() == 0
 
     asyncio.run(main())
-    assert (tmp_path / ".env").read_text() == A_KEY
+    for folder in (with_flags, without):
+        assert (folder / ".env").read_text() == A_KEY

@@ -13,21 +13,47 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.e2e.faults.namespace import Namespace
 
 PORT = 8100  # nobody else is in there
 ADDRESS = "127.0.0.1"
 
+T = TypeVar("T", bound="Inside")
+
 
 @dataclass
-class BrainInside:
-    """It listens on all addresses of 127.0.0.0/8. `log` is a file with all that it said."""
+class Inside:
+    """A process of ours in there, ended with SIGTERM. `log` is a file with all that it said."""
 
     network: Namespace
     process: subprocess.Popen[bytes]
     log: Path
+
+    def until_said(self, words: str, seconds: float = 60) -> None:
+        end = time.monotonic() + seconds
+        while words not in self.log.read_text():
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < end, f"no {words!r}:\n{self.log.read_text()}"
+            time.sleep(0.05)
+
+    def stop(self) -> float:
+        """How long it took to end, in seconds."""
+        since = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            assert self.process.wait(20) == 0, self.log.read_text()
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise AssertionError(f"SIGTERM did not end it:\n{self.log.read_text()}") from None
+        return time.monotonic() - since
+
+
+@dataclass
+class BrainInside(Inside):
+    """A brain that listens on all addresses, those of 127.0.0.0/8 too."""
+
     port: int = PORT
 
     def get(self, path: str) -> tuple[int, dict[str, Any]]:
@@ -41,22 +67,19 @@ class BrainInside:
             answer = client.getresponse()
             return answer.status, json.load(answer)
 
-    def until_ready(self, seconds: float = 60) -> None:
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            assert self.process.poll() is None, self.log.read_text()
-            with contextlib.suppress(OSError, http.client.HTTPException):
-                if self.get("/ready")[0] == 200:
-                    return
-            time.sleep(0.1)
-        raise AssertionError(f"not ready:\n{self.log.read_text()}")
+    def until_ready(self) -> None:
+        self.until_said("ready: profile pocket")
 
 
 @contextlib.contextmanager
 def a_brain_inside(
-    network: Namespace, folder: Path, *arguments: str, python: str | Path = sys.executable
+    network: Namespace,
+    folder: Path,
+    *arguments: str,
+    host: str = "0.0.0.0",
+    python: str | Path = sys.executable,
 ) -> Iterator[BrainInside]:
-    """Started, and ready; ended with SIGTERM. `python`: an interpreter that has the brain."""
+    """Started, its engines perhaps still loading. `python`: an interpreter that has the brain."""
     log = folder / "brain.log"
     environment = {
         name: value
@@ -65,19 +88,19 @@ def a_brain_inside(
     } | {"BRAIN_CONFIG_DIR": str(folder)}
     with log.open("wb") as sink:
         process = network.popen(
-            [str(python), "-m", "brain", "serve", "--profile", "pocket", "--host", "0.0.0.0",
+            [str(python), "-m", "brain", "serve", "--profile", "pocket", "--host", host,
              "--port", str(PORT), *arguments],
             stdout=sink, stderr=sink, cwd=folder, env=environment,
         )  # fmt: skip
-    try:
-        running = BrainInside(network, process, log)
-        running.until_ready()
+    with ended_afterwards(BrainInside(network, process, log)) as running:
         yield running
-        assert process.poll() is None, f"the brain died:\n{log.read_text()}"
+
+
+@contextlib.contextmanager
+def ended_afterwards(running: T) -> Iterator[T]:
+    """It may end before, by the test's own `stop` and not by itself."""
+    try:
+        yield running
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise AssertionError(f"SIGTERM did not end it:\n{log.read_text()}") from None
+        if running.process.returncode is None:
+            running.stop()

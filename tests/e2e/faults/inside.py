@@ -1,4 +1,4 @@
-"""What runs inside a `namespace`: brings up its loopback, drops packets, makes sockets.
+"""What runs inside a `namespace`, and keeps it: drops packets, makes sockets.
 
 Requests are JSON objects on the socket whose descriptor is the only argument; it ends with them.
 """
@@ -10,10 +10,6 @@ import socket
 import sys
 from collections.abc import Iterable
 from typing import Any
-
-from pyroute2 import IPRoute
-from pyroute2.nftables.expressions import verdict
-from pyroute2.nftables.main import NFTables
 
 _TABLE, _CHAIN = "faults", "arriving"
 _INET = 1  # NFPROTO_INET
@@ -54,6 +50,11 @@ class Losses:
     """The rules. Those for one address come first; whatever they let through isn't asked again."""
 
     def __init__(self) -> None:
+        # Imported here: it takes a third of a second, and many a network loses nothing.
+        from pyroute2.nftables.expressions import verdict
+        from pyroute2.nftables.main import NFTables
+
+        self._verdict = verdict
         self._nft = NFTables(nfgen_family=_INET)
         self._rules: dict[str | None, int] = {}
         self._before: dict[str | None, int] = {}
@@ -79,7 +80,7 @@ class Losses:
         return self._before.get(address, 0) + sum(self._counts().get(address, []))
 
     def _add(self, expressions: Iterable[Expression | int]) -> None:
-        rule = [verdict(e) if isinstance(e, int) else [e] for e in expressions]
+        rule = [self._verdict(e) if isinstance(e, int) else [e] for e in expressions]
         self._nft.rule("add", table=_TABLE, chain=_CHAIN, expressions=rule)
 
     def _counts(self) -> dict[str | None, list[int]]:
@@ -102,10 +103,7 @@ class Losses:
 
 def main() -> None:
     control = socket.socket(fileno=int(sys.argv[1]))
-    with IPRoute() as routes:
-        # An Ethernet's packets: a loopback's own of 64 KiB would be few, and their buffers huge.
-        routes.link("set", index=routes.link_lookup(ifname="lo")[0], mtu=1_500, state="up")
-    losses = Losses()
+    losses: Losses | None = None
     while request := control.recv(4_096):
         asked = json.loads(request)
         answer: dict[str, Any] = {}
@@ -114,9 +112,10 @@ def main() -> None:
                 socket.send_fds(control, [b"{}"], [made.fileno()])
             continue
         if asked["do"] == "lose":
+            losses = losses or Losses()
             losses.lose(asked["one_in"], asked["address"])
         elif asked["do"] == "dropped":
-            answer["packets"] = losses.dropped(asked["address"])
+            answer["packets"] = losses.dropped(asked["address"]) if losses else 0
         control.send(json.dumps(answer).encode())
 
 

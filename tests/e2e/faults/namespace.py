@@ -1,8 +1,9 @@
-"""A network of one's own, whose loopback loses packets: nftables in a network namespace.
+"""A network of one's own, whose loopback can lose packets: nftables in a network namespace.
 
-It needs Linux, `unshare` and `nsenter` (util-linux), and a Python that has pyroute2; as root, or as
-anybody where user namespaces are allowed. Nothing of it is left when it is closed, or when its
-maker dies. This module needs the standard library alone.
+It needs Linux, `unshare` and `nsenter` (util-linux), `ip` (iproute2), and a Python that has
+pyroute2; as root, or as anybody where user namespaces are allowed. Nothing of it touches this
+machine's network, and nothing of it is left when it is closed, or when its maker dies. This module
+needs the standard library alone.
 """
 
 from __future__ import annotations
@@ -23,29 +24,38 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 _INSIDE = Path(__file__).with_name("inside.py")
+_NEW_USER = () if os.geteuid() == 0 else ("--user", "--map-root-user")
+_SAME_USER = () if os.geteuid() == 0 else ("--user", "--preserve-credentials")
 
 
 class Namespace:
     """Use as a context manager. `python`: an interpreter that has pyroute2.
 
+    `beside`: another one, whose user this one's is, so that the two can be wired to each other.
     All of 127.0.0.0/8 is on its loopback, so a rule can be for one of several addresses.
     """
 
-    def __init__(self, python: str | Path = sys.executable) -> None:
-        self._user = [] if os.geteuid() == 0 else ["--user"]
+    def __init__(
+        self, python: str | Path = sys.executable, *, beside: Namespace | None = None
+    ) -> None:
+        self.pid = 0  # of the process that keeps it
         self._python = str(python)
+        self._beside = beside
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        root = ["--map-root-user"] if self._user else []
+        make = ["unshare", "--net"]
+        make = self._beside.command(*make) if self._beside else [*make, *_NEW_USER]
         with theirs:
             self._process = subprocess.Popen(
-                ["unshare", *self._user, *root, "--net",
-                 self._python, str(_INSIDE), str(theirs.fileno())],
+                [*make, self._python, str(_INSIDE), str(theirs.fileno())],
                 pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL,
             )  # fmt: skip
+        self.pid = self._process.pid
         self._ask("are you there")
+        # An Ethernet's packets: a loopback's own of 64 KiB would be few, and their buffers huge.
+        self.ip("link", "set", "lo", "mtu", "1500", "up")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -70,11 +80,17 @@ class Namespace:
             _answer, descriptors, _flags, _address = socket.recv_fds(self._control, 1_024, 1)
         return socket.socket(fileno=descriptors[0])
 
+    def command(self, *words: str) -> list[str]:
+        """What runs `words` in there."""
+        return ["nsenter", "--target", str(self.pid), *_SAME_USER, "--net", "--", *words]
+
     def popen(self, command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
         """Start a process in there; as `subprocess.Popen`, of which `options` are."""
-        same = ["--preserve-credentials"] if self._user else []
-        enter = ["nsenter", "--target", str(self._process.pid), *self._user, *same, "--net", "--"]
-        return subprocess.Popen([*enter, *command], **options)
+        return subprocess.Popen(self.command(*command), **options)
+
+    def ip(self, *words: str) -> None:
+        """`ip` in there. Raises `CalledProcessError`."""
+        subprocess.run(self.command("ip", *words), check=True, timeout=10)
 
     @contextlib.contextmanager
     def dialled_from(self) -> Iterator[None]:

@@ -1,22 +1,23 @@
-"""The whole product behind a network that is slow, stands still, and breaks."""
+"""The whole product behind a network that is slow, stands still, and breaks for a moment.
+
+What a cut of 10 s does is shown through the Reachy Mini's handler: robot_client/tests/reachy_tests.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterator
 
 import pytest
 
 from robot_client.connection import Disconnected
-from robot_client.messages import Ready, TranscriptUser
+from robot_client.messages import Ready
 from robot_client.reconnect import Backoff
 from tests.e2e.faults.proxy import Proxy
 from tests.e2e.faults.robot import Robot, same
 from tests.e2e.pocket import Brain, a_pocket_brain, spoken
 
 DELAY_S = 0.1
-CUT_S = 10.0
 
 
 @pytest.fixture(scope="module")
@@ -25,33 +26,6 @@ def brain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brain]:
         running.until_ready()
         yield running
         assert running.process.poll() is None, "the brain died under the tests"
-
-
-def test_cut_for_ten_seconds_it_comes_back_and_knows_what_was_said(brain: Brain) -> None:
-    async def main() -> None:
-        async with Proxy(brain.port, delay_s=DELAY_S) as proxy:
-            url = f"ws://127.0.0.1:{proxy.port}/ws?robot_id=cut"
-            async with Robot(url, backoff=Backoff(limit_s=2.0)) as robot:
-                assert not (await robot.next(Ready, 0)).resumed
-                heard, _ = await robot.ask(spoken("My name is Anna."))
-                assert same(heard, "My name is Anna."), heard
-                since = len(robot.happened)
-                proxy.cut()
-                cut_at = time.monotonic()
-                await robot.next(Disconnected, since)
-                robot.say(spoken("Look to the left."))  # to nobody, and never heard by anybody
-                await asyncio.sleep(CUT_S - (time.monotonic() - cut_at))
-                assert not robot.connection.connected
-                proxy.mend()
-                assert (await robot.next(Ready, since)).resumed
-                heard, said = await robot.ask(spoken("What is my name?"))
-                assert same(heard, "What is my name?"), heard
-                assert "Anna" in said
-                after = [e.text for e in robot.happened[since:] if isinstance(e, TranscriptUser)]
-                assert after == [heard]
-                assert proxy.connections == robot.connection.sockets == 2
-
-    asyncio.run(main())
 
 
 def test_what_is_said_during_a_short_cut_is_heard(brain: Brain) -> None:
@@ -84,7 +58,7 @@ def test_a_stall_delays_what_is_said_and_loses_nothing_of_it(brain: Brain) -> No
             robot.say(spoken("What is your name?"))
             await asyncio.sleep(0.5)
             proxy.stall()
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(0.6)  # after 1 s without sound the brain would take it for over
             proxy.flow()
             heard, said = await robot.answer(since)
             assert same(heard, "What is your name?"), heard

@@ -30,6 +30,7 @@ def brain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrainInside]:
         Namespace() as network,
         a_brain_inside(network, folder, "--set", "MAX_SESSIONS=20") as running,
     ):
+        running.until_ready()
         yield running
 
 

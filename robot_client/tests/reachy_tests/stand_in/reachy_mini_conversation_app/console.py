@@ -20,7 +20,7 @@ from reachy_mini_conversation_app.openai_realtime import OpenaiRealtimeHandler
 
 logger = logging.getLogger(__name__)
 
-WARM_UP_S = 1.0  # the media pipelines take a moment
+WARM_UP_S = 0.2  # the media pipelines take a moment (a second, in the real one)
 
 # How often a key was asked for on the network. The stand-in never gets one.
 key_fetches = 0
