@@ -4,6 +4,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 
 const [url, question, out = "reply.pcm"] = process.argv.slice(2);
+if (!question || !globalThis.WebSocket) throw "needs Node 22, URL, WAV file";
 const BYTES_A_MS = 32;
 const wav = readFileSync(question);
 const speech = wav.subarray(wav.indexOf("data") + 8);
