@@ -75,6 +75,8 @@ def brain_address(
         raise ValueError(f"{port} is no port: a port is a number from 1 to 65535")
     if token and not (token.isascii() and token.isprintable() and " " not in token):
         raise ValueError("the token has a character that can't be sent: spaces, breaks, accents")
+    if robot_id and not _in_utf8(robot_id):
+        raise ValueError(f"the robot's id {robot_id!r} has bytes that are no text (UTF-8)")
     return BrainAddress(_checked(name, given), port, tls, robot_id or None, token or None)
 
 
@@ -210,6 +212,14 @@ def _checked(host: str, given: str) -> str:
     elif not _NAME.fullmatch(host) or not _encodes(host):
         raise ValueError(f"{given!r} is neither a host's name nor an IP address, nor auto")
     return host
+
+
+def _in_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeError:
+        return False
+    return True
 
 
 def _encodes(name: str) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -27,11 +29,28 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
+def _duration(text: str) -> float:
+    return _number(text, 0, math.inf, "a number from 0 up")
+
+
+def _level(text: str) -> float:
+    return _number(text, -300, 0, "a level in dB under full scale, from 0 down to -300")
+
+
+def _number(text: str, lowest: float, highest: float, what: str) -> float:
+    with suppress(ValueError):
+        number = float(text)
+        if math.isfinite(number) and lowest <= number <= highest:
+            return number
+    raise argparse.ArgumentTypeError(f"{text!r} isn't {what}")
+
+
 def _environment(name: str) -> str | None:
     return os.environ.get(name) or None
 
 
-def _add_brain(group: argparse._ArgumentGroup) -> None:
+def add_address(group: argparse._ArgumentGroup) -> None:
+    """Where the brain is, and its token. Defaults come from the environment."""
     group.add_argument(
         "--local-server-ip",
         default=_environment("LOCAL_SERVER_IP") or "127.0.0.1",
@@ -54,10 +73,15 @@ def _add_brain(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--tls",
+        "--local-server-tls",
         action="store_true",
         default=(_environment("LOCAL_SERVER_TLS") or "").lower() in ("1", "true", "yes", "on"),
         help="wss:// rather than ws:// (default $LOCAL_SERVER_TLS)",
     )
+
+
+def _add_brain(group: argparse._ArgumentGroup) -> None:
+    add_address(group)
     group.add_argument(
         "--robot-id",
         default=_environment("ROBOT_ID"),
@@ -66,7 +90,7 @@ def _add_brain(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--wait",
-        type=float,
+        type=_duration,
         default=10.0,
         metavar="S",
         help="a question or a line of --chat waits so long for a brain to be ready (default "
@@ -101,21 +125,21 @@ def _add_asking(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--interrupt-after",
-        type=float,
+        type=_duration,
         metavar="MS",
         help="ask the next question when so much of a reply has come; "
         "the brain allows it only with --echo-cancellation",
     )
     group.add_argument(
         "--patience",
-        type=float,
+        type=_duration,
         default=20.0,
         metavar="S",
         help="give a question up after so long without news (default %(default)g)",
     )
     group.add_argument(
         "--noise",
-        type=float,
+        type=_level,
         default=-60.0,
         metavar="DBFS",
         help="level of the room around the questions (default %(default)g)",
@@ -156,8 +180,14 @@ def _add_session(group: argparse._ArgumentGroup) -> None:
         help="JSON list of {name, description, parameters} to offer; "
         "they only print. Default: the brain's own list",
     )
-    group.add_argument("--instructions", metavar="WORDS")
-    group.add_argument("--voice", metavar="NAME")
+    group.add_argument(
+        "--instructions", metavar="WORDS", help="who the robot is (default: the brain's character)"
+    )
+    group.add_argument(
+        "--voice",
+        metavar="NAME",
+        help="one of those in 'ready' (--json shows it; default: the first)",
+    )
     group.add_argument("--silence-ms", type=int, metavar="MS", help="silence that ends a turn")
 
 
@@ -185,6 +215,8 @@ def problem_with(args: argparse.Namespace) -> str | None:
         return "--chat asks what is typed: it goes with neither --wav nor --text"
     if args.out is not None and not args.asks:
         return "--out needs something to ask: --wav or --text"
+    if args.out is not None and (not args.out.name or args.out.is_dir()):
+        return f"--out {args.out} is a folder; it takes the name of a file"
     if args.push_to_talk is not None and (args.chat or args.asks):
         return "--push-to-talk is for the microphone: it goes with neither --chat, --wav nor --text"
     if args.push_to_talk is not None and args.silence_ms is not None:

@@ -229,13 +229,26 @@ async def lines_of(descriptor: int) -> AsyncIterator[str]:
 
     def read() -> None:
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        rest = ""
+        line: list[str] = []
+        size = 0
+
+        def add(piece: str) -> None:
+            """Of a line that is too long to be sent the beginning is enough to say so."""
+            nonlocal size
+            if size <= requests.MAX_MESSAGE_BYTES:
+                line.append(piece)
+                size += len(piece)
+
         try:
             while data := os.read(descriptor, 4096):
-                *whole, rest = (rest + decoder.decode(data)).split("\n")
-                for line in whole:
-                    hand_over(line.removesuffix("\r"))
-            hand_over(rest)
+                *ends, begun = decoder.decode(data).split("\n")
+                for end in ends:
+                    add(end)
+                    hand_over("".join(line).removesuffix("\r"))
+                    line.clear()
+                    size = 0
+                add(begun)
+            hand_over("".join(line))
         except OSError:  # a terminal that was closed
             log.debug("no more lines", exc_info=True)
         hand_over(None)

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 PROTOCOL = 1
+MAX_NAMED = 8  # brains in one sentence
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 # Networks of containers and virtual machines inside one machine. (`br-lan` is a real one.)
@@ -99,7 +100,7 @@ def told(brains: Sequence[FoundBrain], taken: FoundBrain, last: FoundBrain | Non
     """What was found and taken, as a sentence for a person."""
     if len(brains) == 1:
         return f"found the brain {taken}"
-    *others, one = [
+    named = [
         str(brain) if brain.protocol == PROTOCOL else f"{brain}, which speaks another protocol"
         for brain in sorted(brains, key=_order)
     ]
@@ -107,7 +108,7 @@ def told(brains: Sequence[FoundBrain], taken: FoundBrain, last: FoundBrain | Non
         verdict = f"staying with '{taken.name}'"
     else:
         verdict = f"taking '{taken.name}'"
-    return f"found {len(brains)} brains: {', '.join(others)} and {one}; {verdict}"
+    return f"found {len(brains)} brains: {_listed(named)}; {verdict}"
 
 
 def none_told(brains: Sequence[FoundBrain], port: int | None, instead: str) -> str:
@@ -118,10 +119,16 @@ def none_told(brains: Sequence[FoundBrain], port: int | None, instead: str) -> s
             " network (guest networks and some routers keep mDNS, UDP port 5353, from passing),"
             f" {instead}"
         )
-    seen = " and ".join(str(brain) for brain in sorted(brains, key=_order))
+    seen = _listed([str(brain) for brain in sorted(brains, key=_order)])
     if any(brain.protocol == PROTOCOL for brain in brains):
         return f"found {seen}, but none at port {port}: leave the port out, {instead}"
     return f"found {seen}, but not with protocol {PROTOCOL}: update the older side, {instead}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    if len(names) > MAX_NAMED:
+        return f"{', '.join(names[:MAX_NAMED])} and {len(names) - MAX_NAMED} more"
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def best_first(addresses: Iterable[str], ours: Sequence[Interface]) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import io
 import json
 import logging
 import os
@@ -12,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import ExitStack, closing, suppress
+from pathlib import Path
 
 from robot_client import devices
 from robot_client.arguments import parser, problem_with
@@ -36,6 +38,7 @@ EXIT_OK, EXIT_NOT_HEARD, EXIT_USAGE, EXIT_NO_BRAIN, EXIT_REFUSED = 0, 1, 2, 69, 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command. Returns the exit status."""
+    _mend_streams()
     words = sys.argv[1:] if arguments is None else list(arguments)
     if words[:1] == ["simulate"]:
         from robot_client import simulate  # with the HTTP library, which a talk doesn't need
@@ -60,6 +63,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read the output has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
+
+
+def _mend_streams() -> None:
+    """Give this process the streams that it was started without; and any word can be shown."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a locale without UTF-8
 
 
 def _failed(why: object, status: int) -> int:
@@ -234,8 +246,11 @@ def _finish(args: argparse.Namespace, recording: Recording) -> int:
             print(f"{asked.question.label}: heard {heard}; {latency_line(asked)}")
     if args.out is not None:
         both = args.out.with_suffix(".both.wav")
-        write_wav(args.out, RATE, recording.speaker)
-        write_wav(both, RATE, recording.microphone, recording.speaker)
+        try:
+            write_wav(args.out, RATE, recording.speaker)
+            write_wav(both, RATE, recording.microphone, recording.speaker)
+        except OSError as error:
+            return _failed(f"--out: {error}", EXIT_USAGE)
         print(f"saved {args.out} and {both}", file=sys.stderr)
     if recording.stopped is not None:
         return _failed(recording.stopped, EXIT_NO_BRAIN)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -125,15 +124,14 @@ class Connection:
     def update(self, changes: Session) -> bool:
         """Change the session, now and for every socket to come. What is None stays.
 
-        False if there is no brain now; the next one will hear of it.
+        False if there is no brain now; the next one will hear of it. Raises `ValueError`, and
+        changes nothing, for a session that would be over the wire's limit of 1 MiB.
         """
-        given = {
-            field.name: value
-            for field in dataclasses.fields(changes)
-            if (value := getattr(changes, field.name)) is not None
-        }
         before = self.session.input_rate
-        self.session = dataclasses.replace(self.session, **given)
+        session = self.session.merged(changes)
+        if (size := len(requests.session(session).encode())) > requests.MAX_MESSAGE_BYTES:
+            raise ValueError(f"a session of {size} bytes; the brain takes what fits a message")
+        self.session = session
         if self.session.input_rate != before:
             # What waits has the old rate; sent after the change it would be noise.
             self._link.outbox.change_rate(self.session.input_rate)

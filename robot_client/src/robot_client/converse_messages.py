@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from robot_client.parsing import MessageError
+from robot_client.parsing import MessageError, as_float
 
 RATE = 16_000
 TurnId = int | str | None
@@ -163,7 +163,7 @@ def _number(f: Fields, name: str, default: float | None = None) -> float:
     value = f.get(name, default)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise MessageError(f"{f['type']!r}: {name!r} is not a number: {value!r}")
-    return float(value)
+    return as_float(value)
 
 
 def _gestures(f: Fields) -> Gestures:

@@ -73,7 +73,8 @@ def _sounddevice() -> Any:
         ) from error
     except OSError as error:  # sounddevice is there, the PortAudio library isn't
         raise NoDeviceError(
-            f"sound can't be used: {error}; install PortAudio, or type with --chat"
+            f"sound can't be used: {error}; install PortAudio (apt install libportaudio2), "
+            "or type with --chat"
         ) from error
     return sounddevice
 

@@ -5,11 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket as sockets
+import ssl
 from collections.abc import Mapping
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
+from websockets.exceptions import (
+    ConnectionClosed,
+    InvalidMessage,
+    InvalidStatus,
+    InvalidURI,
+    WebSocketException,
+)
+from websockets.uri import parse_uri
 
 from robot_client.reconnect import GiveUp, Retry, after_refusal
 from robot_client.requests import MAX_MESSAGE_BYTES
@@ -30,6 +38,10 @@ _WRITE_BYTES = 8_192
 async def dial(url: str, headers: Mapping[str, str] | None) -> ClientConnection | Retry | GiveUp:
     """An open socket to `url`, or what there is to be done instead."""
     try:
+        parse_uri(url).host.encode("idna")
+    except (InvalidURI, ValueError) as error:
+        return GiveUp(f"{url} is no address: {error}")
+    try:
         socket = await connect(
             url,
             additional_headers=headers,
@@ -45,10 +57,10 @@ async def dial(url: str, headers: Mapping[str, str] | None) -> ClientConnection 
     except InvalidStatus as refusal:
         answer = refusal.response
         return after_refusal(answer.status_code, answer.headers.get("Retry-After"))
-    except (InvalidURI, UnicodeError) as error:
-        return GiveUp(f"{url} is no address: {error}")
     except (OSError, EOFError, WebSocketException, asyncio.TimeoutError) as error:
-        return Retry(f"no brain at {url}: {error or type(error).__name__}")
+        return Retry(f"no brain at {url}: {_why(error, url)}")
+    except ValueError as error:  # it was sent on to what is no address, by a hotel's portal, say
+        return Retry(f"no brain at {url}: {error}")
     _keep_buffers_small(socket)
     return socket
 
@@ -79,6 +91,23 @@ async def hang_up(socket: ClientConnection) -> None:
     finally:
         limit.cancel()
         socket.transport.abort()
+
+
+def _why(error: Exception, url: str) -> str:
+    """What is wrong, and what a person may do about it where that isn't in the words."""
+    words = str(error) or type(error).__name__
+    if isinstance(error, InvalidURI):
+        return f"whoever answers there sends elsewhere: {words}"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return (
+            f"its certificate isn't trusted here: {error.verify_message}; SSL_CERT_FILE may name a "
+            "file with the one to trust"
+        )
+    if isinstance(error, (ssl.SSLError, ConnectionResetError)) and url.startswith("wss:"):
+        return f"{words}; is it one without TLS (ws://)?"
+    if isinstance(error, InvalidMessage):
+        return f"{words}; is it one with TLS (wss://), or another program?"
+    return words
 
 
 class _DropAfter:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SERVICE_TYPE", "FoundBrain", "answering", "find_brains", "own_interfaces"]
 
+log = logging.getLogger(__name__)
 _library_log = logging.getLogger("zeroconf")
 
 SERVICE_TYPE = "_robot-brain._tcp.local."
@@ -84,13 +85,18 @@ class _Search:
         """Mostly the answer came with the name already."""
         from zeroconf.asyncio import AsyncServiceInfo
 
-        info = AsyncServiceInfo(service_type, name)
-        if await info.async_request(zeroconf, _RESOLVE_MS):
-            brain = brain_of(info, self._ours)
-            if brain is not None:
-                self._found[name] = brain
-        self._asking.pop(name, None)
-        self._news.set()
+        try:
+            info = AsyncServiceInfo(service_type, name)
+            if await info.async_request(zeroconf, _RESOLVE_MS):
+                brain = brain_of(info, self._ours)
+                if brain is not None:
+                    self._found[name] = brain
+        except Exception:  # anybody may announce anything, and the library raise what it will
+            log.debug("an announcement can't be read: %r", name, exc_info=True)
+        finally:
+            if self._asking.get(name) is asyncio.current_task():
+                del self._asking[name]
+            self._news.set()
 
     async def settled(self, timeout_s: float, patience: Patience | None) -> None:
         loop = asyncio.get_running_loop()

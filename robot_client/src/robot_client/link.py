@@ -252,7 +252,7 @@ class Link(Generic[M]):
                 message = decode(frame)
             except MessageError as bad:
                 self.bad_messages += 1
-                log.warning("the brain sent a message that can't be read: %s", bad)
+                log.warning("the brain sent a message that can't be read: %.200s", bad)
                 continue
             await self._tell(message)
 

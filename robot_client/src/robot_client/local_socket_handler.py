@@ -12,9 +12,11 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 from fastrtc import AdditionalOutputs, AsyncStreamHandler
 from numpy.typing import NDArray
 
+from robot_client.pacing import FRAME_MS
 from robot_client.reachy.app import App, InstalledApp
 from robot_client.reachy.core import APP_RATE, HandlerCore
 from robot_client.reachy.server import LocalServer
@@ -79,7 +81,8 @@ class LocalSocketHandler(AsyncStreamHandler):  # type: ignore[misc]  # fastrtc h
 
     async def emit(self) -> Any:
         """See `HandlerCore`."""
-        return await self.core.emit()
+        item = await self.core.emit()
+        return _in_whole_frames(item) if self.gradio_mode and isinstance(item, tuple) else item
 
     async def shutdown(self) -> None:
         """See `HandlerCore`."""
@@ -106,6 +109,12 @@ class LocalSocketHandler(AsyncStreamHandler):  # type: ignore[misc]  # fastrtc h
     def format_timestamp(self) -> str:
         """Date, time, and seconds since this handler was made."""
         return f"[{datetime.now():%Y-%m-%d %H:%M:%S} | +{self.core.age_s:.1f}s]"
+
+
+def _in_whole_frames(sound: tuple[int, NDArray[Any]]) -> tuple[int, NDArray[Any]]:
+    """Silence fills up a reply's last frame: fastrtc would keep it until the next reply."""
+    rate, samples = sound
+    return rate, np.pad(samples, ((0, 0), (0, -samples.shape[1] % (rate * FRAME_MS // 1000))))
 
 
 def _gradio_image(rgb: NDArray[Any] | None) -> Any:

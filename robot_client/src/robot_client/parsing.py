@@ -9,6 +9,8 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import math
+import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar, cast
@@ -37,6 +39,11 @@ from robot_client.messages import (
     Unknown,
 )
 
+# Hz; beyond them isn't a sample rate but a mistake, of which a resampler would make gigabytes.
+LOWEST_RATE, HIGHEST_RATE = 4_000, 192_000
+# Half of a character, as JSON can spell it, is none that could be printed, kept or sent on.
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+
 
 class MessageError(ValueError):
     """A frame from the brain that isn't protocol 1; the message says what is wrong with it."""
@@ -54,10 +61,18 @@ def _get(fields: Fields, name: str, kind: type[T], default: T | None = None) -> 
             raise MessageError(f"{fields.get('type')!r} has no {name!r}")
         return default
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return cast("T", float(value))
+        return cast("T", as_float(value))
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise MessageError(f"{fields.get('type')!r}: {name!r} is not a {kind.__name__}: {value!r}")
     return value
+
+
+def as_float(number: float) -> float:
+    """As a float; infinity if it is too large for one, as JSON's whole numbers may be."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
 
 
 def _engine(value: object) -> EngineName:
@@ -79,7 +94,7 @@ def _ready(f: Fields) -> Ready:
         profile=_get(f, "profile", str, ""),
         voices=tuple(str(v) for v in _get(f, "voices", list, [])),
         input_sample_rate=_get(f, "input_sample_rate", int, DEFAULT_SAMPLE_RATE),
-        output_sample_rate=_get(f, "output_sample_rate", int, DEFAULT_SAMPLE_RATE),
+        output_sample_rate=_rate(_get(f, "output_sample_rate", int, DEFAULT_SAMPLE_RATE)),
         engines={k: _engine(v) for k, v in _get(f, "engines", dict, {}).items()},
     )
 
@@ -104,7 +119,7 @@ def _whole_samples(pcm: bytes) -> bytes:
 
 
 def _rate(rate: int) -> int:
-    if rate <= 0:
+    if not LOWEST_RATE <= rate <= HIGHEST_RATE:
         raise MessageError(f"a sample rate of {rate} Hz")
     return rate
 
@@ -114,7 +129,7 @@ def _reply_done(f: Fields) -> ReplyDone:
     if reason not in REASONS:
         raise MessageError(f"'reply_done': unknown reason {reason!r}")
     timings = _get(f, "timings_ms", dict, {})
-    numbers = {k: float(v) for k, v in timings.items() if isinstance(v, (int, float))}
+    numbers = {k: as_float(v) for k, v in timings.items() if isinstance(v, (int, float))}
     return ReplyDone(_get(f, "reply_id", int), reason, numbers)
 
 
@@ -170,6 +185,8 @@ def parse(frame: str) -> Message:
     """
     try:
         fields = json.loads(frame)
+        if _HALF.search(frame):
+            fields = json.loads(json.dumps(fields, ensure_ascii=False).encode("utf-8", "replace"))
     except (ValueError, RecursionError) as error:
         raise MessageError(f"not JSON: {error}") from error
     if not isinstance(fields, dict) or not isinstance(fields.get("type"), str):
@@ -203,7 +220,8 @@ class Decoder:
             self._rate = message.output_sample_rate
         elif isinstance(message, SessionUpdated):
             rate = message.session.get("output_sample_rate")
-            self._rate = rate if isinstance(rate, int) and rate > 0 else self._rate
+            if isinstance(rate, int) and LOWEST_RATE <= rate <= HIGHEST_RATE:
+                self._rate = rate
         elif isinstance(message, ReplyStarted):
             self._reply_id, self._seq = message.reply_id, 0
         return message

@@ -31,7 +31,7 @@ _PASSES = {
 _STANDS = {
     4001: "replaced by a newer session with the same robot id",
     4400: "the brain can't serve this request",
-    TOKEN_REFUSED: "the brain refuses the token (missing or wrong)",
+    TOKEN_REFUSED: "the brain refuses the token",
 }
 
 
@@ -59,6 +59,8 @@ def after_close(code: int | None, reason: str) -> Retry | GiveUp:
     said = f": {reason}" if reason else ""
     if code in _STANDS:
         return GiveUp(f"{_STANDS[code]}{said}", code)
+    if code in _PASSES and reason.startswith(_PASSES[code]):
+        return Retry(reason)
     if code == 4429:
         return Retry(f"the brain is full{said}", _told(reason))
     if code == 1013:

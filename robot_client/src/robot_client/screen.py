@@ -23,9 +23,13 @@ def width(words: str) -> int:
 
 def clipped(words: str, columns: int, *, keep_end: bool = False) -> str:
     """As much of the beginning (or the end) as fits."""
-    while words and width(words) > columns:
-        words = words[1:] if keep_end else words[:-1]
-    return words
+    fitting = 0
+    for character in reversed(words) if keep_end else words:
+        columns -= width(character)
+        if columns < 0:
+            break
+        fitting += 1
+    return words[len(words) - fitting :] if keep_end else words[:fitting]
 
 
 def printable(words: str) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
+from robot_client.address import BrainAddress, Locator, brain_address
+from robot_client.arguments import add_address
 from robot_client.memory import Memory
 from robot_client.plans import ALL_SKILLS, MAX_ACTIONS, OFFERED_SKILLS
 from robot_client.simulation import Options, simulate
@@ -28,10 +29,7 @@ def parser() -> argparse.ArgumentParser:
         "2 bad arguments, 69 no brain (not there, or it refused).",
     )
     server = p.add_argument_group("the brain")
-    server.add_argument("--local-server-ip", default="127.0.0.1", metavar="HOST")
-    server.add_argument("--local-server-port", type=int, default=8100, metavar="PORT")
-    server.add_argument("--local-server-token", metavar="TOKEN", help="default: $BRAIN_TOKEN")
-    server.add_argument("--tls", action="store_true", help="https:// rather than http://")
+    add_address(server)
     server.add_argument(
         "--pid", type=int, metavar="PID", help="its process on this machine: watch its memory"
     )
@@ -73,14 +71,25 @@ def main(arguments: Sequence[str]) -> int:
     """The command. Returns the exit status."""
     args = parser().parse_args(arguments)
     try:
+        where = brain_address(
+            args.local_server_ip,
+            args.local_server_port,
+            tls=args.tls,
+            token=args.local_server_token,
+        )
+    except ValueError as error:
+        print(f"robot-client: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    try:
         memory = None if args.pid is None else Memory(args.pid)
     except OSError as error:
         print(f"robot-client: --pid {args.pid}: {error}", file=sys.stderr)
         return EXIT_USAGE
     try:
-        tally = asyncio.run(simulate(_options(args), memory=memory, on_progress=_progress()))
+        tally = asyncio.run(_simulate(args, where, memory))
         held = None if memory is None else memory.as_json()
-    except (Unreachable, Refused, OSError) as error:  # OSError: the process to watch has ended
+    except (Unreachable, Refused, OSError) as error:
+        # OSError: the process to watch has ended, or no brain announces itself
         print(f"robot-client: {error}", file=sys.stderr)
         return EXIT_NO_BRAIN
     except KeyboardInterrupt:
@@ -100,13 +109,17 @@ def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:
     return number
 
 
-def _options(args: argparse.Namespace) -> Options:
-    host = args.local_server_ip
-    if ":" in host and not host.startswith("["):
-        host = f"[{host}]"
+async def _simulate(args: argparse.Namespace, where: BrainAddress, memory: Memory | None) -> Tally:
+    socket = await Locator(where, lambda words: print(words, file=sys.stderr))()
+    base_url = f"http{socket.removeprefix('ws').removesuffix('/ws')}"
+    options = _options(args, base_url, where.token)
+    return await simulate(options, memory=memory, on_progress=_progress())
+
+
+def _options(args: argparse.Namespace, base_url: str, token: str | None) -> Options:
     return Options(
-        base_url=f"{'https' if args.tls else 'http'}://{host}:{args.local_server_port}",
-        token=args.local_server_token or os.environ.get("BRAIN_TOKEN"),
+        base_url=base_url,
+        token=token,
         plans=args.plans,
         hours=1.0 if args.hours is None and args.plans is None else args.hours,
         robots=args.robots,

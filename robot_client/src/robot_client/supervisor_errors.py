@@ -71,7 +71,7 @@ def as_supervisor_errors(address: str) -> Iterator[None]:
     except (httpx.TimeoutException, asyncio.TimeoutError) as error:
         raise Timeout("no_answer", f"nothing came from {address} in time") from error
     except httpx.HTTPError as error:
-        raise Unreachable(f"no brain at {address}: {error or type(error).__name__}") from error
+        raise Unreachable(f"no brain at {address}: {str(error) or type(error).__name__}") from error
 
 
 def raise_for(status: int, headers: Mapping[str, str], content: bytes) -> NoReturn:

@@ -20,6 +20,9 @@ from robot_client.requests import ToolSpec
 log = logging.getLogger(__name__)
 
 TIME_LIMIT_S = 10.0  # the brain itself waits 15 s (TOOL_TIMEOUT_S)
+_LEAVE_S = 0.5  # what a tool that is cancelled may take to clean up
+MAX_THREADS = 64  # a tool that hangs keeps its thread: they may not eat up the robot
+_threads = threading.BoundedSemaphore(MAX_THREADS)
 
 ToolFunction = Callable[[Mapping[str, Any]], Any]
 
@@ -72,19 +75,30 @@ class ToolBox:
             return _error(f"this robot has no tool {name!r}")
         try:
             arguments = json.loads(args) if args.strip() else {}
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             return _error(f"the arguments of {name} are not JSON: {error}")
         if not isinstance(arguments, dict):
             return _error(f"the arguments of {name} are not an object")
+        # Not wait_for: it waits for a tool that doesn't take its cancelling, and takes one that was
+        # cancelled by somebody else for a cancelling of ours.
+        using = asyncio.ensure_future(_run(tool.run, arguments))
         try:
-            result = await asyncio.wait_for(_run(tool.run, arguments), tool.time_limit_s)
-        except asyncio.TimeoutError:
+            await asyncio.wait({using}, timeout=tool.time_limit_s)
+        finally:
+            ended = using.done()
+            if not ended:
+                using.cancel()
+                await asyncio.wait({using}, timeout=_LEAVE_S)
+        if not ended:
             log.warning("tool %s took more than %g s", name, tool.time_limit_s)
             return _error(f"{name} took more than {tool.time_limit_s:g} s")
+        try:
+            return _outcome(name, using.result())
+        except asyncio.CancelledError:
+            return _error(f"{name} was cancelled")
         except Exception as error:  # a tool is the robot owner's code and may raise anything
             log.warning("tool %s failed", name, exc_info=True)
-            return _error(f"{name} failed: {error or type(error).__name__}")
-        return _outcome(name, result)
+            return _error(f"{name} failed: {str(error) or type(error).__name__}")
 
 
 def _error(sentence: str) -> ToolOutcome:
@@ -96,7 +110,7 @@ def _outcome(name: str, result: object) -> ToolOutcome:
     picture = output.pop("b64_im", None)  # the Reachy Mini app's name for a camera frame
     try:
         json.dumps(output, allow_nan=False)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         return _error(f"the result of {name} is not JSON: {error}")
     if isinstance(picture, str):
         return ToolOutcome(output or {"status": "here is the picture"}, picture)
@@ -104,10 +118,13 @@ def _outcome(name: str, result: object) -> ToolOutcome:
 
 
 async def _run(function: ToolFunction, arguments: Mapping[str, Any]) -> object:
-    if inspect.iscoroutinefunction(function):
-        return await function(arguments)
-    result = await _in_thread(lambda: function(arguments))
-    return await result if inspect.isawaitable(result) else result
+    try:
+        if inspect.iscoroutinefunction(function):
+            return await function(arguments)
+        result = await _in_thread(lambda: function(arguments))
+        return await result if inspect.isawaitable(result) else result
+    except SystemExit as error:  # it would end the event loop, and the robot with it
+        raise RuntimeError(repr(error)) from error
 
 
 T = TypeVar("T")
@@ -118,6 +135,8 @@ async def _in_thread(function: Callable[[], T]) -> T:
 
     (`asyncio.to_thread` shares a few threads, and the interpreter waits for them at its end.)
     """
+    if not _threads.acquire(blocking=False):
+        raise RuntimeError(f"{MAX_THREADS} uses of tools have not ended yet")
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 
@@ -136,12 +155,17 @@ async def _in_thread(function: Callable[[], T]) -> T:
             result = function()
         except BaseException as error:  # noqa: BLE001  handed to the waiting coroutine
             failure = error if isinstance(error, Exception) else RuntimeError(repr(error))
+        _threads.release()
         try:
             loop.call_soon_threadsafe(settle, result, failure)
         except RuntimeError:
             log.debug("a tool ended after its event loop")
 
-    threading.Thread(target=work, daemon=True, name="robot-client tool").start()
+    try:
+        threading.Thread(target=work, daemon=True, name="robot-client tool").start()
+    except RuntimeError:  # the system has no more threads
+        _threads.release()
+        raise
     return await future
 
 

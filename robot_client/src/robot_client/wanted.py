@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from robot_client import requests
 from robot_client.address import Locator, brain_address
 from robot_client.asking import RATE, Question
 from robot_client.push_to_talk import key_named
@@ -47,6 +48,7 @@ def read(args: argparse.Namespace) -> Wanted:
     questions = [_question(kind, value, args.interrupt_after) for kind, value in args.asks or ()]
     key = None if args.push_to_talk is None else key_named(args.push_to_talk)
     session = _session(args, tools, push_to_talk=key is not None)
+    _sendable("the session (tools, instructions, voice)", lambda: requests.session(session))
     return Wanted(
         lambda say: Locator(address, say), address.token, questions, session, tools or [], key
     )
@@ -54,9 +56,20 @@ def read(args: argparse.Namespace) -> Wanted:
 
 def _question(kind: str, value: str, interrupt_after_ms: float | None) -> Question:
     if kind == "text":
+        _sendable(f"--text {value[:20]!a}", lambda: requests.text(value))
         return Question(value, words=value, interrupt_after_ms=interrupt_after_ms)
     sound = read_wav_at(value, RATE)
     return Question(Path(value).name, sound, interrupt_after_ms=interrupt_after_ms)
+
+
+def _sendable(what: str, frame: Callable[[], str]) -> None:
+    """Raises `ValueError` for what is no JSON in UTF-8, or too large."""
+    try:
+        size = len(frame().encode())
+    except ValueError as error:
+        raise ValueError(f"{what} can't be sent: {error}") from error
+    if size > requests.MAX_MESSAGE_BYTES:
+        raise ValueError(f"{what}: {size} bytes; the brain takes {requests.MAX_MESSAGE_BYTES}")
 
 
 def _session(

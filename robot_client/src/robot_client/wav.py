@@ -70,7 +70,7 @@ def _format(body: bytes) -> tuple[int, int, int, int]:
     widths = {_INTEGER: (8, 16, 24, 32), _FLOAT: (32, 64)}.get(encoding)
     if widths is None:
         raise WavError(f"compressed (encoding {encoding}); only PCM and float can be read")
-    if bits not in widths or not channels or not rate:
+    if bits not in widths or not channels or not 1_000 <= rate <= 1_000_000:
         raise WavError(f"{bits} bits, {channels} channels at {rate} Hz can't be read")
     return encoding, channels, rate, bits // 8
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from client_tests.scripted import ScriptedBrain, Visit
+from robot_client.address import brain_address
+from robot_client.pcm import to_bytes
 from robot_client.reachy.core import HandlerCore
 from robot_client.reachy.server import LocalServer
 
@@ -111,14 +116,19 @@ class Robot:
         self.frame = np.zeros((2, 2, 3), np.uint8)
         self.frame[..., 0] = 255  # blue, in OpenCV's order
         media = SimpleNamespace(get_output_audio_samplerate=lambda: self.speaker_rate)
-        self.core = HandlerCore(
+        self.deps = SimpleNamespace(
+            reachy_mini=SimpleNamespace(media=media),
+            movement_manager=self.manager,
+            head_wobbler=self.wobbler,
+            camera_worker=SimpleNamespace(get_latest_frame=lambda: self.frame),
+        )
+        self.core = self.another_core()
+
+    def another_core(self) -> HandlerCore:
+        """One for the parts as they are now."""
+        return HandlerCore(
             self,
-            SimpleNamespace(
-                reachy_mini=SimpleNamespace(media=media),
-                movement_manager=self.manager,
-                head_wobbler=self.wobbler,
-                camera_worker=SimpleNamespace(get_latest_frame=lambda: self.frame),
-            ),
+            self.deps,
             self.server,
             self.app,
             gradio_mode=self.gradio_mode,
@@ -153,3 +163,32 @@ class Robot:
                 await asyncio.sleep(0.005)
 
         await asyncio.wait_for(wait(), limit_s)
+
+
+def at(brain: ScriptedBrain, **fields: Any) -> LocalServer:
+    return LocalServer(brain_address("127.0.0.1", brain.port, robot_id="r"), **fields)
+
+
+@asynccontextmanager
+async def running(robot: Robot) -> AsyncIterator[Robot]:
+    tasks = [asyncio.create_task(robot.core.start_up()), asyncio.create_task(robot.play())]
+    try:
+        yield robot
+    finally:
+        await robot.core.shutdown()
+        await asyncio.wait_for(tasks[0], 5)  # start_up returns once it is shut down
+        tasks[1].cancel()
+        await asyncio.wait(tasks)
+        left = [task for task in asyncio.all_tasks() if "robot-client" in task.get_name()]
+        assert not left
+
+
+async def greet(visit: Visit, **fields: Any) -> dict[str, Any]:
+    session = await visit.until("session")
+    await visit.ready(**{"output_sample_rate": 24_000, **fields})
+    return session
+
+
+async def say(visit: Visit, reply_id: int, sound: np.ndarray, rate: int = 24_000) -> None:
+    data = base64.b64encode(to_bytes(sound)).decode()
+    await visit.send("audio_delta", data=data, sample_rate=rate, reply_id=reply_id, seq=0)

@@ -98,6 +98,49 @@ def test_a_reader_that_has_had_enough_is_no_accident(run: Any) -> None:
     run(main())
 
 
+def test_a_line_without_end_is_refused_and_the_next_is_answered(run: Any) -> None:
+    async def main() -> None:
+        async with scripted(echoes) as brain:
+            code, out, err = await client(
+                "--chat", "--speaker", "none", "--local-server-port", brain.port,
+                stdin=b"x" * (20 << 20) + b"\n\xff\x00\x1b[2J\nhello\n",
+            )  # fmt: skip
+        assert code == 1
+        assert "the brain takes 1048576" in err
+        assert "said    text hello" in out
+        assert "\x1b" not in out + err
+
+    run(main())
+
+
+def test_words_that_a_terminal_cannot_show_are_no_end(run: Any) -> None:
+    async def main() -> None:
+        async with scripted(echoes) as brain:
+            code, out, err = await client(
+                "--chat", "--speaker", "none", "--local-server-port", brain.port,
+                stdin="日本\n".encode(), extra={"PYTHONIOENCODING": "latin-1:strict"},
+            )  # fmt: skip
+        assert (code, err) == (0, "")
+        assert "said    text ??" in out
+
+    run(main())
+
+
+def test_a_process_without_standard_streams(run: Any) -> None:
+    """As an init script may start it."""
+
+    async def main() -> None:
+        async with scripted(echoes) as brain:
+            process = await asyncio.create_subprocess_exec(
+                "/bin/sh", "-c", '"$0" -m robot_client.cli "$@" <&- >&- 2>&-', sys.executable,
+                "--chat", "--speaker", "none", "--local-server-port", str(brain.port),
+                env=environment(),
+            )  # fmt: skip
+            assert await process.wait() == 0
+
+    run(main())
+
+
 def test_what_is_not_answered_is_status_1(run: Any) -> None:
     async def refuses(visit: Visit) -> None:
         await visit.ready()

@@ -91,6 +91,14 @@ def test_the_choice_does_not_depend_on_who_answers_first(
         assert none_told(shuffled, port, "go") == none_told(brains, port, "go")
 
 
+def test_a_crowd_is_told_of_in_one_sentence() -> None:
+    crowd = [dataclasses.replace(KITCHEN, name=f"{n:04}") for n in range(5000)]
+    for sentence in (told(crowd, crowd[0], None), none_told(crowd, 1, "go")):
+        assert "'0007'" in sentence
+        assert " and 4992 more" in sentence
+        assert len(sentence) < 1000
+
+
 def test_what_a_person_is_told() -> None:
     assert told([LAB], LAB, None) == "found the brain 'lab' (192.168.1.21:8200, profile laptop)"
     assert told([LAB, KITCHEN], KITCHEN, None) == (

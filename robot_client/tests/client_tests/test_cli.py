@@ -11,6 +11,7 @@ import pytest
 
 from client_tests.command import client, only
 from client_tests.scripted import ByEnergy, Visit, scripted, tone
+from robot_client.cli import main
 from robot_client.wav import read_wav, write_wav
 
 RATE = 16_000
@@ -233,11 +234,65 @@ def test_bad_files_are_status_2(tmp_path: Path, run: Any) -> None:
     run(main())
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--text", "\udcff"], "--text '\\udcff' can't be sent"),
+        (["--text", "long " * 300_000], "the brain takes 1048576"),
+        (["--text", "hi", "--robot-id", "\udcff"], "no text (UTF-8)"),
+        (["--text", "hi", "--instructions", "\udcff"], "the session (tools, instructions, voice)"),
+        (["--text", "hi", "--tools", "nan.json"], "not JSON compliant"),
+        (["--text", "hi", "--wait", "nan"], "'nan' isn't a number from 0 up"),
+        (["--text", "hi", "--patience", "-1"], "'-1' isn't a number from 0 up"),
+        (["--text", "hi", "--interrupt-after", "inf"], "'inf' isn't a number from 0 up"),
+        (["--text", "hi", "--noise", "nan"], "'nan' isn't a level in dB"),
+        (["--text", "hi", "--out", "."], "--out . is a folder"),
+    ],
+)
+def test_bad_arguments_are_status_2(
+    arguments: list[str],
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "nan.json").write_text('[{"name": "n", "parameters": {"maximum": NaN}}]')
+    monkeypatch.chdir(tmp_path)
+    try:
+        status = main(arguments)
+    except SystemExit as end:
+        status = end.code
+    assert status == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_voice_that_cannot_be_kept_is_said(tmp_path: Path, run: Any) -> None:
+    async def brain_says(visit: Visit) -> None:
+        await visit.until("session")
+        await visit.ready()
+        await visit.until("text")
+        await speak(visit, 1, 1, "Hello.", 60)
+        await visit.until_gone()
+
+    async def talk() -> None:
+        (tmp_path / "file").touch()
+        async with scripted(brain_says) as brain:
+            code, out, err = await client(
+                "--local-server-port", brain.port, "--text", "hi",
+                "--out", tmp_path / "file" / "reply.wav",
+            )  # fmt: skip
+        assert code == 2
+        assert "said    Hello." in out
+        assert err.startswith("robot-client: --out: [Errno")
+
+    run(talk())
+
+
 def test_no_sound_library_is_said_plainly(tmp_path: Path, run: Any) -> None:
     (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')")
     code, _out, err = run(client(extra={"PYTHONPATH": str(tmp_path)}))
     assert code == 2
-    assert "PortAudio library not found; install PortAudio, or type with --chat" in err
+    assert "library not found; install PortAudio (apt install libportaudio2), or type with" in err
     (tmp_path / "sounddevice.py").write_text("raise ImportError('no module')")
     code, _out, err = run(client(extra={"PYTHONPATH": str(tmp_path)}))
     assert code == 2

@@ -241,6 +241,16 @@ def test_a_changed_session_is_told_now_and_again_after_a_drop(run: Any) -> None:
     run(main())
 
 
+def test_a_session_over_the_limit_changes_nothing() -> None:
+    async def main() -> None:
+        connection = Connection("ws://127.0.0.1:9/ws", session=Session(voice="a"))
+        with pytest.raises(ValueError, match="bytes"):
+            connection.update(Session(voice="b", instructions="x" * (1 << 20)))
+        assert connection.session == Session(voice="a")
+
+    asyncio.run(main())
+
+
 def test_a_message_over_the_limit_is_refused_here(run: Any) -> None:
     async def listens(visit: Visit) -> None:
         await visit.ready()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from zeroconf import ServiceInfo
+from zeroconf import ServiceInfo, ServiceStateChange, Zeroconf
 
 from robot_client import address, discovery
 from robot_client.address import BrainAddress, Locator, NoBrainFound
@@ -60,6 +60,22 @@ def test_anything_may_be_announced(raw: bytes, values: dict[str, bytes]) -> None
         for text in (brain.name, brain.profile, brain.version, brain.id, str(brain)):
             assert text.isprintable()
         assert max(len(brain.profile), len(brain.version), len(brain.id)) <= 63
+
+
+@pytest.mark.parametrize("name", ["esc\x1b[31m", "line\nbreak", "\x7f", "x" * 200])
+def test_an_announcement_under_an_impossible_name_holds_up_no_search(run: Any, name: str) -> None:
+    async def main() -> None:
+        search = discovery._Search([])
+        search.changed(Zeroconf.__new__(Zeroconf), SERVICE_TYPE, f"{name}.{SERVICE_TYPE}",
+                       ServiceStateChange.Added)  # fmt: skip
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        await search.settled(20, patience=lambda _brains: 0.01)
+        assert loop.time() - begun < 10
+        assert search.brains == []
+        await search.close()
+
+    run(main())
 
 
 def test_the_library_is_loaded_by_a_search_alone() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 
 import pytest
 from hypothesis import given
@@ -115,6 +116,9 @@ def test_parsed(frame: dict, message: m.Message) -> None:
         {"type": "audio_delta", "data": "A*A="},
         {"type": "audio_delta"},
         {"type": "audio_delta", "data": "AAA=", "sample_rate": 0},
+        {"type": "audio_delta", "data": "AAA=", "sample_rate": 1},
+        {"type": "audio_delta", "data": "AAA=", "sample_rate": 10**9},
+        {"type": "ready", "output_sample_rate": 10**300},
         {"type": "reply_done", "reply_id": 1, "reason": "bored"},
         {"type": "reply_started", "reply_id": True},
         {"type": "transcript_user", "text": 5},
@@ -125,6 +129,32 @@ def test_parsed(frame: dict, message: m.Message) -> None:
 def test_refused(frame: object) -> None:
     with pytest.raises(MessageError):
         parse(json.dumps(frame))
+
+
+def test_a_number_too_large_for_a_float_is_infinite() -> None:
+    frame = {"type": "reply_done", "reply_id": 1, "reason": "failed", "timings_ms": {"n": 10**400}}
+    done = parse(json.dumps(frame))
+    assert isinstance(done, m.ReplyDone)
+    assert done.timings_ms == {"n": math.inf}
+    assert parse(f'{{"type": "emotion", "name": "joy", "intensity": -{10**400}}}') == m.Emotion(
+        "joy", -math.inf
+    )
+
+
+def test_half_a_character_does_no_harm_further_on() -> None:
+    whole, half = r"\ud83d\ude00", r"\uD83D"
+    call = parse(f'{{"type": "tool_call", "name": "{half}", "args": "{{}}", "call_id": "{whole}"}}')
+    assert call == m.ToolCall("?", "{}", "\N{GRINNING FACE}")
+    assert parse(
+        f'{{"type": "ready", "voices": ["{half}"], "engines": {{"{half}": {{}}}}}}'
+    ) == m.Ready(voices=("?",), engines={"?": m.EngineName()})
+
+
+def test_no_session_makes_the_decoder_take_a_rate_that_is_none() -> None:
+    decoder = Decoder()
+    for rate in (True, -1, 10**9, "x"):
+        decoder.decode(json.dumps({"type": "session_updated", "output_sample_rate": rate}))
+        assert decoder.decode(b"\x01\x00") == m.AudioDelta(b"\x01\x00", 16_000, 0, decoder._seq - 1)
 
 
 def test_binary_sound_belongs_to_the_reply_that_started_last() -> None:

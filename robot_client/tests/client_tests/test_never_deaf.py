@@ -294,3 +294,50 @@ def test_a_stalled_link_sheds_sound_and_never_control(run: Any) -> None:
             assert bytes(visit.sound[-SECOND:]) == (seconds - 1).to_bytes(2, "little") * 16_000
 
     run(main())
+
+
+# -- who else may answer ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (b"HTTP/1.1 302 Found\r\nLocation: http://portal.example/login\r\n\r\n", "elsewhere"),
+        (b"HTTP/1.1 301 Moved\r\nLocation: ws://[::1/\r\n\r\n", "Invalid IPv6"),
+        (b"HTTP/1.1 301 Moved\r\nLocation: /ws\r\n\r\n", "redirects"),
+        (b"HTTP/1.1 200 OK\r\n\r\nhello", "HTTP 200"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "is it one with TLS (wss://), or another program?"),
+        (b"", "another program?"),
+    ],
+)
+def test_another_program_in_the_brains_place_is_no_end(run: Any, answer: bytes, why: str) -> None:
+    """A hotel's portal sends whatever is asked for to its own page, until somebody has paid."""
+
+    async def answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+
+    async def main() -> None:
+        server = await asyncio.start_server(answers, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        async with server, Connection(f"ws://127.0.0.1:{port}/ws", sleep=Sleeps()) as connection:
+            tries = 0
+            async for arrival in connection.events():
+                assert isinstance(arrival.event, Disconnected)
+                assert why in arrival.event.reason
+                if (tries := tries + 1) == 3:
+                    break
+
+    run(main())
+
+
+def test_tls_where_there_is_none_is_said(run: Any) -> None:
+    async def main() -> None:
+        async with scripted(greets) as brain:
+            url = brain.url.replace("ws:", "wss:")
+            async with Connection(url, sleep=Sleeps()) as connection:
+                lost = await first(connection, Disconnected)
+                assert lost.reason.endswith("is it one without TLS (ws://)?")
+
+    run(main())

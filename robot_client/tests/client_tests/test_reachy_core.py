@@ -7,50 +7,18 @@ import base64
 import io
 import json
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from client_tests.reachy_parts import Robot, ScriptedApp
-from client_tests.scripted import ScriptedBrain, Visit, scripted, tone
-from robot_client.address import brain_address
+from client_tests.reachy_parts import Robot, ScriptedApp, at, greet, running, say
+from client_tests.scripted import Visit, scripted, tone
 from robot_client.pcm import to_bytes
-from robot_client.reachy.server import LocalServer
 
 Run = Callable[[Awaitable[Any]], Any]
-
-
-def at(brain: ScriptedBrain, **fields: Any) -> LocalServer:
-    return LocalServer(brain_address("127.0.0.1", brain.port, robot_id="r"), **fields)
-
-
-@asynccontextmanager
-async def running(robot: Robot) -> AsyncIterator[Robot]:
-    tasks = [asyncio.create_task(robot.core.start_up()), asyncio.create_task(robot.play())]
-    try:
-        yield robot
-    finally:
-        await robot.core.shutdown()
-        await asyncio.wait_for(tasks[0], 5)  # start_up returns once it is shut down
-        tasks[1].cancel()
-        await asyncio.wait(tasks)
-        left = [task for task in asyncio.all_tasks() if "robot-client" in task.get_name()]
-        assert not left
-
-
-async def greet(visit: Visit, **fields: Any) -> dict[str, Any]:
-    session = await visit.until("session")
-    await visit.ready(**{"output_sample_rate": 24_000, **fields})
-    return session
-
-
-async def say(visit: Visit, reply_id: int, sound: np.ndarray, rate: int = 24_000) -> None:
-    data = base64.b64encode(to_bytes(sound)).decode()
-    await visit.send("audio_delta", data=data, sample_rate=rate, reply_id=reply_id, seq=0)
 
 
 def test_the_session_is_what_the_app_says(run: Run) -> None:
@@ -316,6 +284,7 @@ def test_a_refused_token_is_said_and_the_app_goes_on(run: Run) -> None:
             async with running(robot):
                 await robot.until(lambda: robot.messages)
                 assert "token" in robot.messages[0]["content"]
+                assert "started anew" in robot.messages[0]["content"]
                 await robot.core.receive((16_000, np.zeros((160, 2), np.float32)))  # still alive
             assert len(brain.visits) == 1
 

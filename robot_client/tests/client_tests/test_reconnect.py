@@ -39,6 +39,19 @@ def test_what_a_retry_cannot_mend_ends_it_and_says_why(code: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("code", "said", "told"),
+    [
+        (1001, "the brain is going down; come back", "the brain is going down; come back"),
+        (1001, "", "the brain is going down"),
+        (1001, "lunch", "the brain is going down: lunch"),
+        (4401, "token missing or wrong", "the brain refuses the token: token missing or wrong"),
+    ],
+)
+def test_a_reason_isnt_said_twice(code: int, said: str, told: str) -> None:
+    assert after_close(code, said).reason == told
+
+
+@pytest.mark.parametrize(
     "code",
     [
         None,

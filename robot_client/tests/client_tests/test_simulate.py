@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from client_tests.scripted_http import Answer, Request, plan, says, scripted_http
+from robot_client import address
+from robot_client.choice import FoundBrain
 from robot_client.cli import main
 from robot_client.memory import Memory, resident_mb
 from robot_client.simulation import Options, simulate
@@ -193,6 +195,31 @@ def test_the_command(run: Any, capsys: pytest.CaptureFixture[str]) -> None:
             run(command("--local-server-ip", host, "--local-server-port", port, "--plans", 1)) == 69
         )
     assert f"no brain at http://[::1]:{port}" in capsys.readouterr().err
+
+
+def test_the_brain_is_named_as_it_is_to_the_other_commands(
+    run: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def brain_says(request: Request) -> Answer:
+        return plan(request, HELLO)
+
+    async def ask() -> None:
+        async with scripted_http(brain_says) as brain:
+            announced = FoundBrain("the one", ("127.0.0.1",), brain.port, protocol=1, id="1")
+
+            async def search(**_how: object) -> list[FoundBrain]:
+                return [announced]
+
+            monkeypatch.setattr(address, "find_brains", search)
+            for where in (f"ws://127.0.0.1:{brain.port}", f"127.0.0.1:{brain.port}", "auto"):
+                monkeypatch.setenv("LOCAL_SERVER_IP", where)
+                assert await asyncio.to_thread(main, ["simulate", "--plans", "1"]) == 0
+            assert len(brain.requests) == 3
+
+    run(ask())
+    assert "found the brain 'the one'" in capsys.readouterr().err
+    assert main(["simulate", "--local-server-ip", "ftp://here"]) == 2
+    assert "ftp://" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

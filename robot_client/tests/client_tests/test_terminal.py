@@ -8,6 +8,7 @@ import os
 import pty
 import signal
 import termios
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -78,6 +79,11 @@ def test_wide_characters_and_what_others_send() -> None:
     assert width("日本") == 4
     assert clipped("日本語", 5) == "日本"
     assert clipped("> long words", 5, keep_end=True) == "words"
+    assert clipped("日本語", 1) == clipped("日本語", 1, keep_end=True) == ""
+    pasted = "x" * 1_000_000
+    begun = time.process_time()
+    assert clipped(pasted, 79) == clipped(pasted, 79, keep_end=True) == "x" * 79
+    assert time.process_time() - begun < 0.5, "each key of a long line is drawn"
     assert printable("a\x1b[2Jb\tc\r\x07") == "a\ufffd[2Jb\tc\ufffd\ufffd"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import threading
 import time
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from robot_client.demo_tools import demo_tools
 from robot_client.requests import ToolSpec
-from robot_client.tools import Tool, ToolBox, ToolFileError, ToolOutcome, read_specs
+from robot_client.tools import MAX_THREADS, Tool, ToolBox, ToolFileError, ToolOutcome, read_specs
 
 
 def box(function: Any, limit_s: float = 5.0) -> ToolBox:
@@ -47,6 +48,7 @@ def test_a_sync_tool_does_not_run_on_the_loops_thread(run: Any) -> None:
     ("function", "args", "error"),
     [
         (returns(1), "{", "not JSON"),
+        (returns(1), "[" * 100_000, "not JSON"),
         (returns(1), "[1]", "not an object"),
         (returns({"x": object()}), "{}", "not JSON"),
         (returns({"x": float("nan")}), "{}", "not JSON"),
@@ -83,6 +85,54 @@ def test_tools_that_hang_give_an_error_in_time_and_hold_up_nobody(run: Any) -> N
         # With all those still stuck another tool has a thread at once.
         assert (await box(returns({"ok": 1})).call("act", "{}")).output == {"ok": 1}
         assert time.monotonic() - begun < 5
+
+    try:
+        run(main())
+    finally:
+        stuck.set()
+
+
+def test_an_async_tool_may_exit_or_be_cancelled_by_others(run: Any) -> None:
+    async def exits(_arguments: Mapping[str, Any]) -> None:
+        exit(3)
+
+    async def is_cancelled(_arguments: Mapping[str, Any]) -> None:
+        raise asyncio.CancelledError
+
+    assert "SystemExit" in run(box(exits).call("act", "{}")).output["error"]
+    assert run(box(is_cancelled).call("act", "{}")).output == {"error": "act was cancelled"}
+
+
+def test_a_tool_that_does_not_take_its_cancelling_gives_an_error_in_time(run: Any) -> None:
+    async def main() -> None:
+        let_go = asyncio.Event()
+
+        async def stays(_arguments: Mapping[str, Any]) -> None:
+            while not let_go.is_set():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await let_go.wait()
+
+        outcome = await asyncio.wait_for(box(stays, 0.05).call("act", "{}"), 5)
+        assert "more than 0.05 s" in outcome.output["error"]
+        let_go.set()
+
+    run(main())
+
+
+def test_tools_that_hang_do_not_use_up_all_threads(run: Any) -> None:
+    stuck = threading.Event()
+
+    async def main() -> None:
+        before = threading.active_count()
+        calls = [box(lambda _a: stuck.wait(), 0.2).call("act", "{}") for _ in range(1000)]
+        outcomes = await asyncio.gather(*calls)
+        assert threading.active_count() <= before + MAX_THREADS
+        refused = [o for o in outcomes if "have not ended yet" in o.output["error"]]
+        assert len(refused) >= 1000 - MAX_THREADS
+        stuck.set()
+        while threading.active_count() > before:  # noqa: ASYNC110  a thread's end is no event
+            await asyncio.sleep(0.005)
+        assert (await box(returns({"ok": 1})).call("act", "{}")).output == {"ok": 1}
 
     try:
         run(main())

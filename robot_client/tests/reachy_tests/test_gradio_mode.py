@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import fractions
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import av
@@ -103,6 +105,17 @@ class Call:
         await asyncio.wait({self.track.process_input_task, self.track.decode_task}, timeout=5)
 
 
+@asynccontextmanager
+async def a_call(original: LocalSocketHandler) -> AsyncIterator[Call]:
+    """Listened to, and hung up in the end."""
+    call = Call(original)
+    listening = asyncio.create_task(call.listen())
+    try:
+        yield call
+    finally:
+        await call.hang_up(listening)
+
+
 def handler(deps: Any, port: int) -> LocalSocketHandler:
     server = LocalServer(brain_address("127.0.0.1", port, robot_id="browser"))
     return LocalSocketHandler(deps, True, None, server=server)
@@ -131,13 +144,10 @@ def test_a_browsers_sound_goes_there_and_the_robots_comes_back(deps: Any) -> Non
         await visit.until_gone()
 
     async def main() -> None:
-        async with scripted(script) as brain:
-            call = Call(handler(deps, brain.port))
-            listening = asyncio.create_task(call.listen())
+        async with scripted(script) as brain, a_call(handler(deps, brain.port)) as call:
             await asyncio.wait_for(over.wait(), 20)
             await asyncio.sleep(0.1)  # the last frame is on its way through fastrtc
-            await call.hang_up(listening)
-            heard = np.frombuffer(bytes(brain.visits[0].sound), "<i2").astype(float)
+        heard = np.frombuffer(bytes(brain.visits[0].sound), "<i2").astype(float)
         assert call.shown == [
             {"role": "user", "content": "Hello robot."},
             {"role": "assistant", "content": "Hello."},
@@ -147,6 +157,28 @@ def test_a_browsers_sound_goes_there_and_the_robots_comes_back(deps: Any) -> Non
         spectrum = np.abs(np.fft.rfft(heard[4_000:8_000] * np.hanning(4_000)))
         assert np.argmax(spectrum) * 16_000 / 4_000 == 440
         assert 5_500 < np.abs(heard[4_000:]).max() < 6_500
+
+    asyncio.run(main())
+
+
+def test_a_replys_last_sound_doesnt_wait_for_the_next_reply(deps: Any) -> None:
+    """fastrtc keeps what doesn't fill a frame of 20 ms until more comes."""
+    over = asyncio.Event()
+
+    async def script(visit: Visit) -> None:
+        await welcome(visit)
+        await visit.audio(1, tone(593))
+        await visit.send("reply_done", reply_id=1, reason="completed", timings_ms={})
+        while (await visit.until("played"))["ms"] < 593:
+            pass
+        over.set()
+        await visit.until_gone()
+
+    async def main() -> None:
+        async with scripted(script) as brain, a_call(handler(deps, brain.port)) as call:
+            await asyncio.wait_for(over.wait(), 20)
+            await asyncio.sleep(0.1)  # the last frame is on its way through fastrtc
+        assert sum(len(left) for _at, left in call.heard) >= 593 * 24
 
     asyncio.run(main())
 
@@ -170,14 +202,11 @@ def test_an_interruption_empties_fastrtcs_queue(deps: Any) -> None:
         await visit.until_gone()
 
     async def main() -> None:
-        async with scripted(script) as brain:
-            call = Call(handler(deps, brain.port))
-            listening = asyncio.create_task(call.listen())
+        async with scripted(script) as brain, a_call(handler(deps, brain.port)) as call:
             await asyncio.wait_for(flushed.wait(), 20)
             before = call.loud_ms()
             await asyncio.sleep(0.3)
             after = call.loud_ms()
-            await call.hang_up(listening)
         assert 300 < before < 2_000
         assert after - before <= 40, "sound went on after the interruption"
         assert deps.movement_manager.listening
@@ -200,13 +229,11 @@ def test_the_page_knows_the_original_and_the_copy_obeys(deps: Any) -> None:
     async def main() -> None:
         async with scripted(script) as brain:
             original = handler(deps, brain.port)
-            call = Call(original)
-            listening = asyncio.create_task(call.listen())
-            await asyncio.wait_for(there.wait(), 20)
-            assert await original.apply_personality("noir_detective") == "Applied personality."
-            await asyncio.wait_for(told.wait(), 5)
-            assert "tone" in await original.get_available_voices()
-            await call.hang_up(listening)
+            async with a_call(original):
+                await asyncio.wait_for(there.wait(), 20)
+                assert await original.apply_personality("noir_detective") == "Applied personality."
+                await asyncio.wait_for(told.wait(), 5)
+                assert "tone" in await original.get_available_voices()
             assert len(brain.visits) == 1, "the original has no conversation of its own"
 
     asyncio.run(main())

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from client_tests.scripted import Visit, scripted, tone
 
-from reachy_tests.app_process import LAUNCHER, STAND_IN, app, ended
+from reachy_tests.app_process import LAUNCHER, STAND_IN, AppProcess, app, ended
 from robot_client.reachy import launch
 
 OPENAI = "the OpenAI handler is used"
@@ -45,6 +46,14 @@ async def a_short_talk(visit: Visit) -> None:
     await visit.until_gone()
 
 
+@pytest.fixture(scope="module")
+def without_the_flags(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
+    folder = tmp_path_factory.mktemp("without")
+    with app(folder, LAUNCHER, "--no-camera", "--robot-id", "desk") as running:
+        yield running
+
+
+@pytest.mark.usefixtures("without_the_flags")  # both start at once: importing fastrtc takes seconds
 def test_the_flags_put_the_local_handler_in_place(tmp_path: Path) -> None:
     async def main() -> None:
         async with scripted(a_short_talk) as brain:
@@ -73,12 +82,11 @@ def test_the_flags_put_the_local_handler_in_place(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["app.log"], "a key was written"
 
 
-def test_without_the_flags_it_is_the_app_as_it_was(tmp_path: Path) -> None:
-    with app(tmp_path, LAUNCHER, "--no-camera", "--robot-id", "desk") as running:
-        running.until(OPENAI)
-        running.until(KEY_TRAP)  # the trap that the local handler must not fall into
-        assert "fetching a key" in running.said()
-        assert running.stop() == 0
+def test_without_the_flags_it_is_the_app_as_it_was(without_the_flags: AppProcess) -> None:
+    without_the_flags.until(OPENAI)
+    without_the_flags.until(KEY_TRAP)  # the trap that the local handler must not fall into
+    assert "fetching a key" in without_the_flags.said()
+    assert without_the_flags.stop() == 0
 
 
 def test_help_shows_our_flags_and_the_apps(

@@ -25,7 +25,7 @@ from robot_client.microphone import Microphone
 from robot_client.pcm import to_bytes
 from robot_client.reachy import messages
 from robot_client.reachy.app import App
-from robot_client.reachy.body import WOBBLER_RATE
+from robot_client.reachy.body import WOBBLER_RATE, Careful
 from robot_client.reachy.outputs import Face, Outputs
 from robot_client.reachy.paced_speaker import PacedSpeaker
 from robot_client.reachy.reactions import Reactions
@@ -80,6 +80,7 @@ class HandlerCore:
         self.reactions = Reactions(deps, self._outputs, show_image, clock)
         self._microphone = Microphone(WIRE_RATE)
         self._complaint = ""
+        self._careful = Careful()
         self._connection: Connection | None = None
         self._conversation: Conversation[PacedSpeaker] | None = None
         self._over = asyncio.Event()
@@ -93,6 +94,9 @@ class HandlerCore:
 
         The app ends when this raises, and is deaf when it returns.
         """
+        if not self._hung_up.is_set():  # a second conversation would take the first one's place
+            await self._hung_up.wait()
+            return
         self._hung_up.clear()
         try:
             while not self._over.is_set():
@@ -133,10 +137,10 @@ class HandlerCore:
         """Microphone sound as (rate in Hz, samples). Never raises; see `Microphone.feed`."""
         if self._connection is None:
             return
-        rate, samples = frame
         try:
+            rate, samples = frame
             pcm = self._microphone.feed(rate, np.asarray(samples))
-        except ValueError as error:
+        except (TypeError, ValueError) as error:  # frames of whatever is behind the app
             if str(error) != self._complaint:  # once, not once a frame
                 self._complaint = str(error)
                 log.warning("the microphone's sound can't be used: %s", error)
@@ -161,12 +165,12 @@ class HandlerCore:
             before = self.app.profile()
             self.app.choose_profile(profile)
             changes = self._personality()
+            told = [core._change(changes) for core in self.family if core._connection is not None]
         except (Exception, SystemExit) as error:  # noqa: BLE001  the app's prompts exit
             log.error("the personality %r can't be used: %r", profile, error)
             with contextlib.suppress(Exception, SystemExit):
                 self.app.choose_profile(before)
-            return f"Failed to apply personality: {error or type(error).__name__}"
-        told = [core._change(changes) for core in self.family if core._connection is not None]
+            return f"Failed to apply personality: {str(error) or type(error).__name__}"
         if any(told):
             return "Applied personality."
         return "Applied personality. It is used as soon as the brain is there."
@@ -273,11 +277,14 @@ class HandlerCore:
         seconds = self._clock() - self.reactions.last_activity_time
         if seconds <= self.server.idle_after_s or self._connection is None:
             return
-        if not self.deps.movement_manager.is_idle():
+        if not self._careful("movement manager", self._moves_nothing, False):
             return
         if self._connection.send(requests.idle(round(seconds, 1))):
             self.reactions.is_idle_tool_call = True
         self.reactions.active()  # not once a frame
+
+    def _moves_nothing(self) -> bool:
+        return bool(self.deps.movement_manager.is_idle())
 
     async def _sleep(self, seconds: float) -> None:
         with contextlib.suppress(asyncio.TimeoutError):

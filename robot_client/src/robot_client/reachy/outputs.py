@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from robot_client.reachy.body import Careful
 from robot_client.reachy.messages import Shown, being_heard
 from robot_client.reachy.paced_speaker import PacedSpeaker
 
@@ -32,6 +33,7 @@ class Outputs:
     def __init__(self, face: Face, wrap: Callable[[Shown], Any]) -> None:
         self._face = face
         self._wrap = wrap
+        self._careful = Careful()
         self._more_sound = asyncio.Event()
         self._partial: asyncio.TimerHandle | None = None
 
@@ -78,8 +80,8 @@ class Outputs:
     def hush(self) -> None:
         """Drop all sound that the app holds, at once, and none of the messages."""
         messages = self._drain()
-        if callable(self._face._clear_queue):
-            self._face._clear_queue()  # flushes the app's player, and may replace the queue
+        if callable(clear := self._face._clear_queue):
+            self._careful("player", clear, None)  # is flushed, and the queue may be replaced
         for message in messages:
             self._face.output_queue.put_nowait(message)
 

@@ -21,7 +21,7 @@ from robot_client.messages import (
     TranscriptUserPartial,
 )
 from robot_client.reachy import messages
-from robot_client.reachy.body import ListeningPose, Wobble
+from robot_client.reachy.body import Careful, ListeningPose, Wobble
 from robot_client.reachy.outputs import Outputs
 from robot_client.reachy.picture import latest_frame
 
@@ -48,8 +48,9 @@ class Reactions:
         self._deps = deps
         self._outputs = outputs
         self._show_image = show_image
+        self._careful = Careful()
         self._clock = clock
-        self._pose = ListeningPose(deps.movement_manager, clock)
+        self._pose = ListeningPose(getattr(deps, "movement_manager", None), clock)
         self._wobble = Wobble(getattr(deps, "head_wobbler", None))
         self._away = False  # whether people have been told that there is no brain
 
@@ -116,7 +117,8 @@ class Reactions:
             return
         self._pose.set(listening=False)
         if isinstance(event, Stopped):
-            self._outputs.show(messages.went_wrong(event.reason))
+            until = "not tried again until the app, or its page, is started anew"
+            self._outputs.show(messages.went_wrong(f"{event.reason}; {until}"))
         elif not self._away:  # once, not once a try
             self._away = True
             self._outputs.show(messages.went_wrong(f"{event.reason}; trying until it is there"))
@@ -126,8 +128,10 @@ class Reactions:
         self.is_idle_tool_call = False
         self._outputs.show(messages.used(done.call.name, done.outcome.output))
         if done.outcome.picture is not None:
-            frame = latest_frame(getattr(self._deps, "camera_worker", None))
-            self._outputs.show(messages.picture(self._show_image(frame)))
+            camera = getattr(self._deps, "camera_worker", None)
+            image = self._careful("camera", lambda: self._show_image(latest_frame(camera)), None)
+            if image is not None:
+                self._outputs.show(messages.picture(image))
         self._wobble.reset()  # its clock ran on while the tool took its time
 
     def _hush(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,10 +13,22 @@ from robot_client.reachy.picture import fit
 from robot_client.requests import ToolSpec
 from robot_client.tools import TIME_LIMIT_S, Tool, ToolBox
 
+log = logging.getLogger(__name__)
+
 
 def app_tools(app: App, deps: Any) -> ToolBox:
-    """Every tool that the app has loaded. May raise what the app raises."""
-    return ToolBox.of(_tool(app, deps, spec) for spec in app.tool_specs())
+    """Every tool that the app has loaded, and whose spec is one. May raise what the app raises."""
+    return ToolBox.of(_tool(app, deps, spec) for spec in app.tool_specs() if _can_be_offered(spec))
+
+
+def _can_be_offered(spec: Mapping[str, Any]) -> bool:
+    """One that isn't JSON would keep all the others, and the session, from the brain."""
+    try:
+        json.dumps([spec["name"], spec], allow_nan=False, ensure_ascii=False).encode()
+    except (KeyError, TypeError, ValueError) as error:
+        log.warning("the app's tool %.200r can't be offered to the brain: %r", spec, error)
+        return False
+    return True
 
 
 def _tool(app: App, deps: Any, spec: Mapping[str, Any]) -> Tool:
