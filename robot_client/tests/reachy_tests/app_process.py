@@ -35,16 +35,21 @@ class AppProcess:
             assert time.monotonic() < deadline, f"no {words!r}:\n{self.said()}"
             time.sleep(0.05)
 
-    def stop(self) -> int:
-        """Ctrl-C. The exit status."""
-        self.process.send_signal(signal.SIGINT)
+    def stop(self, by: signal.Signals = signal.SIGINT) -> int:
+        """Ctrl-C, if nothing else is said. The exit status."""
+        self.process.send_signal(by)
         return self.process.wait(20)
 
     async def until_async(self, words: str) -> None:
         await asyncio.to_thread(self.until, words)
 
-    async def stop_async(self) -> int:
-        return await asyncio.to_thread(self.stop)
+    async def stop_async(self, by: signal.Signals = signal.SIGINT) -> int:
+        return await asyncio.to_thread(self.stop, by)
+
+
+def _at_a_terminal() -> None:
+    """Tests that were themselves started in the background ignore Ctrl-C, and pass that on."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @contextmanager
@@ -59,7 +64,12 @@ def app(
         variables["PYTHONPATH"] = str(path)
     with log.open("wb") as sink:
         process = subprocess.Popen(
-            [str(word) for word in command], stdout=sink, stderr=sink, cwd=folder, env=variables
+            [str(word) for word in command],
+            stdout=sink,
+            stderr=sink,
+            cwd=folder,
+            env=variables,
+            preexec_fn=_at_a_terminal,
         )
     try:
         yield AppProcess(process, log)

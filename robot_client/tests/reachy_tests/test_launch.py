@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,7 +63,7 @@ def test_the_flags_put_the_local_handler_in_place(tmp_path: Path) -> None:
                 tmp_path, LAUNCHER, *flags, "--robot-id", "desk", "--debug", BRAIN_TOKEN="t0ken"
             ) as running:
                 await running.until_async("role=user content=Thank you.")
-                status = await running.stop_async()
+                status = await running.stop_async(signal.SIGTERM)  # as systemd does
                 said = running.said()
             visited = brain.visits[0].socket.request
             assert visited is not None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.util
+import signal
 import sys
 from collections.abc import Sequence
 from types import ModuleType
@@ -58,6 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         print("\nThe app's own:\n")
         sys.argv.append("--help")
+    # The app lies down, lets go of the sound card and hangs up when it is interrupted; of SIGTERM,
+    # which is how systemd stops it, it knows nothing.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         if server is not None and not args.help:
             put_in_place(server)
