@@ -90,8 +90,9 @@ def test_the_voice_of_espeak() -> None:
         return loudness(run(said, tts_backend="espeak", tts_voice=voice))
 
     american, again, german = shape("en-us"), shape("en-us"), shape("de")
-    assert np.corrcoef(american, again)[0, 1] > 0.97
-    assert np.corrcoef(american, german)[0, 1] < 0.9
+    # espeak-ng breathes a little differently each time.
+    assert np.corrcoef(american, again)[0, 1] > 0.9
+    assert np.corrcoef(american, german)[0, 1] < 0.6
 
 
 @pytest.mark.setting("TTS_RATE_WPM")
