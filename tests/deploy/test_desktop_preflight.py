@@ -1,0 +1,110 @@
+"""The desktop's preflight: driver, `/dev/nvidia-uvm`, wheels. All programs here are stand-ins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.jetson_root import findings
+
+_SCRIPT = "desktop/preflight.sh"
+
+_MODPROBE = """#!/bin/bash
+# Stand-in for nvidia-modprobe: makes the device as a plain file.
+root=$(cd "$(dirname "$0")/../.." && pwd)
+echo "$*" >>"$root/modprobed"
+touch "$root/dev/nvidia-uvm"
+"""
+
+
+def _program(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, "utf-8")
+    path.chmod(0o755)
+
+
+def _desktop(root: Path, gpu: str = "NVIDIA GeForce RTX 3090, 570.86.15, 24576") -> Path:
+    """A healthy desktop, its wheels answered for by a stand-in Python."""
+    _program(root / "usr/bin/nvidia-smi", f"#!/bin/bash\n[ -n '{gpu}' ] && echo '{gpu}'\n")
+    _program(root / "usr/bin/nvidia-modprobe", _MODPROBE)
+    (root / "dev").mkdir()
+    (root / "dev/nvidia-uvm").touch()
+    _wheels(root, llama="True", ctranslate2="1", cublas="True")
+    return root
+
+
+def _wheels(root: Path, *, llama: str, ctranslate2: str, cublas: str) -> None:
+    _program(
+        root / "venv/bin/python",
+        "#!/bin/bash\n# Stand-in for the environment's Python.\ncase $2 in\n"
+        f"*llama_cpp*) echo '{llama}' ;;\n*ctranslate2*) echo '{ctranslate2}' ;;\n"
+        f"*cublas*) echo '{cublas}' ;;\nesac\n",
+    )
+
+
+def _check(root: Path, *options: str) -> tuple[int, dict[str, dict[str, str]]]:
+    return findings(_SCRIPT, "--root", root, "--venv", root / "venv", *options)
+
+
+def test_a_good_desktop_passes(tmp_path: Path) -> None:
+    status, found = _check(_desktop(tmp_path))
+    assert status == 0, found
+    assert "RTX 3090, driver 570.86.15" in found["driver"]["found"]
+
+
+@pytest.mark.parametrize(
+    ("gpu", "says"),
+    [
+        ("NVIDIA GeForce RTX 3090, 525.60.11, 24576", "525.60.13 or later"),
+        ("NVIDIA GeForce RTX 3090, 470.256.02, 24576", "525.60.13 or later"),
+        ("", "nvidia-smi fails"),
+    ],
+)
+def test_a_driver_too_old_or_not_loaded_is_an_error(gpu: str, says: str, tmp_path: Path) -> None:
+    status, found = _check(_desktop(tmp_path, gpu))
+    assert status == 2
+    assert says in found["driver"]["found"]
+
+
+def test_no_driver_at_all(tmp_path: Path) -> None:
+    (_desktop(tmp_path) / "usr/bin/nvidia-smi").unlink()
+    status, found = _check(tmp_path)
+    assert status == 2
+    assert "apt install nvidia-driver" in found["driver"]["todo"]
+
+
+def test_a_small_gpu_is_a_warning(tmp_path: Path) -> None:
+    status, found = _check(_desktop(tmp_path, "NVIDIA GeForce RTX 3060, 570.86.15, 12288"))
+    assert (status, found["gpu-memory"]["severity"]) == (1, "warning")
+
+
+def test_uvm_is_made_only_with_fix(tmp_path: Path) -> None:
+    (_desktop(tmp_path) / "dev/nvidia-uvm").unlink()
+    assert _check(tmp_path)[0] == 2
+    status, found = _check(tmp_path, "--fix", "--dry-run")
+    assert status == 2
+    assert "would run" in found["uvm"]["todo"]
+    assert not (tmp_path / "modprobed").exists()
+    status, found = _check(tmp_path, "--fix")
+    assert status == 0, found
+    assert (tmp_path / "modprobed").read_text() == "-u -c0\n"
+
+
+@pytest.mark.parametrize(
+    ("wheels", "name", "says"),
+    [
+        ({"llama": "False"}, "llama.cpp", "CPU alone"),
+        ({"llama": "ImportError: libcudart"}, "llama.cpp", "ImportError: libcudart"),
+        ({"ctranslate2": "0"}, "ctranslate2", "sees no GPU"),
+        ({"cublas": "OSError: libcublas.so.12"}, "cublas", "libcublas.so.12"),
+    ],
+)
+def test_wheels_that_would_fall_back_to_the_cpu_are_errors(
+    wheels: dict[str, str], name: str, says: str, tmp_path: Path
+) -> None:
+    root = _desktop(tmp_path)
+    _wheels(root, **{"llama": "True", "ctranslate2": "1", "cublas": "True"} | wheels)
+    status, found = _check(root)
+    assert status == 2
+    assert says in found[name]["found"]
