@@ -32,8 +32,7 @@ check_board() {
     local model
     model=$(tr -d '\0' 2>/dev/null <"$root/proc/device-tree/model" || true)
     case $model in
-        *Orin*NX*) finding ok board "$model" ;;
-        # The developer kit's device tree names its carrier board, whatever module sits on it.
+        # An Orin with too little memory is found by its memory.
         *Orin*) finding ok board "$model" ;;
         '') finding error board "this isn't a Jetson (no /proc/device-tree/model)" \
             'on a desktop, run deploy/desktop/preflight.sh' ;;

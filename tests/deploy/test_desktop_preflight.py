@@ -58,6 +58,7 @@ def test_a_good_desktop_passes(tmp_path: Path) -> None:
     [
         ("NVIDIA GeForce RTX 3090, 525.60.11, 24576", "525.60.13 or later"),
         ("NVIDIA GeForce RTX 3090, 470.256.02, 24576", "525.60.13 or later"),
+        ("NVIDIA GeForce RTX 3090, 96.43.23, 24576", "525.60.13 or later"),
         ("", "nvidia-smi fails"),
     ],
 )

@@ -119,6 +119,13 @@ def test_what_it_says_to_a_person(tmp_path: Path) -> None:
     assert "ok       headless" in done.stdout
 
 
+def test_odd_characters_do_not_break_the_json(tmp_path: Path) -> None:
+    root = Jetson(tmp_path).build()
+    (root / "proc/device-tree/model").write_text('Orin "NX" \\ a\tb\x01\0')
+    _, found = findings(_SCRIPT, "--root", root)
+    assert found["board"]["found"] == 'Orin "NX" \\ a b'
+
+
 def test_it_changes_nothing(tmp_path: Path) -> None:
     board = Jetson(tmp_path, mode="10W", zram=True, target="graphical.target")
     root = board.build()
