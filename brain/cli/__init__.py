@@ -94,13 +94,9 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument("state", help="a JSON file, as for POST /plan; - reads standard input")
     plan.add_argument("--explain", action="store_true", help="show the prompt as well")
 
-    models = commands.add_parser("models", help="look after the models")
-    model_commands = models.add_subparsers(dest="model_command", metavar="COMMAND", required=True)
-    check = model_commands.add_parser(
-        "check", parents=[common], help="measure what the installed models can do"
-    )
-    check.add_argument("--full", action="store_true", help="the whole evaluation, not a sample")
-    check.add_argument("--json", action="store_true", help="for scripts")
+    from brain.cli.models import add_parser as add_models
+
+    add_models(commands, common)
 
     bench = commands.add_parser("bench", help="measure the brain")
     bench_commands = bench.add_subparsers(dest="bench_command", metavar="WHAT", required=True)
@@ -194,9 +190,9 @@ def _run(settings: Settings, args: argparse.Namespace) -> int:
 
         return plan(settings, args.state, explain=args.explain)
     if args.command == "models":
-        from brain.ops.model_check import run as check_models
+        from brain.cli.models import run as models
 
-        return check_models(settings, full=args.full, json=args.json)
+        return models(settings, args)
     if args.bench_command == "plan":
         from brain.ops.bench_plan import run as bench_plan
 

@@ -24,9 +24,3 @@ async def best_of(ladder: Ladder[E]) -> AsyncIterator[Ladder[E]]:
         yield ladder
     finally:
         await ladder.close()
-
-
-def failed(reason: str) -> int:
-    """Print why a command failed; its exit status."""
-    print(f"brain: {reason}", file=sys.stderr)
-    return 1

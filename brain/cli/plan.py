@@ -8,7 +8,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from brain.cli.one_engine import best_of, failed
+from brain.cli.failing import failed
+from brain.cli.one_engine import best_of
 from brain.engines.ladder import Ladder
 from brain.engines.ladder_ports import LadderLanguageModel
 from brain.engines.ports import EngineError

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from brain.audio.pcm import Audio, to_float
 from brain.cli import wav
-from brain.cli.one_engine import best_of, failed
+from brain.cli.failing import failed
+from brain.cli.one_engine import best_of
 from brain.engines.ladder import Ladder
 from brain.engines.ladder_ports import LadderSynthesizer, LadderTranscriber
 from brain.engines.ports import EngineError, EngineInfo, Ticket

@@ -73,7 +73,10 @@ class Settings(BaseModel):
         _NO_SECRET, "Token that a robot must show, in its address or a header (empty: none)"
     )
     hf_token: SecretStr = _server(
-        _NO_SECRET, "Hugging Face token, shown to the hub when a model is fetched by its name"
+        _NO_SECRET, "Hugging Face token, shown to the hub when a model is fetched"
+    )
+    models_dir: FileOrName = _server(
+        "", "Folder of the models (empty: /var/lib/brain/models if there, else one in the home)"
     )
     cpu_threads: int = _server(
         0,
@@ -193,7 +196,7 @@ class Settings(BaseModel):
         True, "Have the language model answer once at the start, so that no robot waits for it"
     )
     llm_model_path: FileOrName = _llamacpp(
-        "pocket", "GGUF file with a chat template inside (pocket: the embedded model)", min_length=1
+        "pocket", "GGUF file, here or in MODELS_DIR (pocket: the embedded model)", min_length=1
     )
     llm_gpu_layers: int = _llamacpp(
         -1, "Layers on the GPU (-1: all); the embedded model has none there", ge=-1, le=1000
@@ -299,8 +302,8 @@ class Settings(BaseModel):
     stt_backend: Literal["whisper"] = _ears("whisper", "What hears: faster-whisper")
     stt_model_size: FileOrName = _ears(
         "base.en",
-        "Whisper model: a name, fetched once if it isn't here, or a folder (pocket: the embedded"
-        " one)",
+        "Whisper model: a name, fetched once if MODELS_DIR lacks it, or a folder (pocket: the"
+        " embedded one)",
         min_length=1,
     )
     stt_device: Device = _ears("cpu", "What the ears run on")
@@ -315,8 +318,8 @@ class Settings(BaseModel):
     )
     piper_voice: FileOrName = _mouth(
         "pocket",
-        "Piper voice: an .onnx file with its .onnx.json beside it (pocket: the embedded one;"
-        " empty: none)",
+        "Piper voice: an .onnx file with its .onnx.json beside it, here or in MODELS_DIR (pocket:"
+        " the embedded one; empty: none)",
     )
     tts_voice: str = _mouth("en-us", "Voice of espeak, as espeak names it", min_length=1)
     tts_rate_wpm: int = _mouth(165, "How fast espeak speaks", unit="words/min", ge=80, le=450)

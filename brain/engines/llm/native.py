@@ -59,7 +59,10 @@ class NativeModel:
     def __init__(self, path: Path, *, gpu_layers: int = 0) -> None:
         if not path.is_file():
             found = f"{path} is a folder" if path.is_dir() else f"There is no model file {path}"
-            raise EngineUnavailable(f"{found}: LLM_MODEL_PATH names one GGUF file.")
+            raise EngineUnavailable(
+                f"{found}: LLM_MODEL_PATH names one GGUF file; brain models pull fetches those of "
+                "the profile."
+            )
         _backend()
         if gpu_layers and not api.llama_supports_gpu_offload():
             _log.warning(

@@ -12,6 +12,7 @@ from brain.engines.lane import Lane, LaneLimits
 from brain.engines.lane_ports import LaneTranscriber
 from brain.engines.ports import Ticket, Transcriber
 from brain.engines.recipes.building import EMBEDDED, POCKET, WARM_UP, threads_of, warm
+from brain.models.place import located_ears, models_dir
 from brain.settings import Settings
 
 if TYPE_CHECKING:
@@ -33,12 +34,12 @@ def transcriber_rungs(settings: Settings) -> list[Rung[Transcriber]]:
 
 
 def whisper_options(settings: Settings, model: str) -> WhisperOptions:
-    """How `model` is run: a name, a folder, or "pocket"."""
+    """How `model` is run: a name, a folder, or "pocket". A name in MODELS_DIR is that folder."""
     from brain.engines.stt.whisper import WhisperOptions
 
     if model != EMBEDDED:
         return WhisperOptions(
-            model,
+            located_ears(model, models_dir(settings.models_dir)),
             settings.stt_device,
             settings.stt_compute_type,
             threads_of(settings),

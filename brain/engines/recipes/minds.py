@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from brain.engines.admission import AdmissionLimits
@@ -19,6 +18,7 @@ from brain.engines.recipes.building import (
     threads_of,
     warm,
 )
+from brain.models.place import located, models_dir
 from brain.settings import Settings
 from brain.settings.budget import excess_of_vllm
 
@@ -59,7 +59,7 @@ def llamacpp_options(settings: Settings, model: str) -> LlamaCppOptions:
     embedded = model == EMBEDDED
     context = settings.llm_context
     return LlamaCppOptions(
-        model=POCKET / "mind.gguf" if embedded else Path(model),
+        model=POCKET / "mind.gguf" if embedded else located(model, models_dir(settings.models_dir)),
         name=EMBEDDED if embedded else "",
         context=max(context, _POCKET_CONTEXT) if embedded else context,
         sequences=settings.llm_max_inflight + _CACHED_CONVERSATIONS,

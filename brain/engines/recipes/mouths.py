@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import math
 from contextlib import aclosing
-from pathlib import Path
 
 from brain.engines.admission import AdmissionLimits
 from brain.engines.ladder import GivenUp, Rung
@@ -21,6 +20,7 @@ from brain.engines.recipes.building import (
     threads_of,
     warm,
 )
+from brain.models.place import located, models_dir
 from brain.settings import Settings
 from brain.settings.budget import excess
 
@@ -51,7 +51,8 @@ def _piper(settings: Settings, voice: str) -> Rung[Synthesizer]:
         await imported("brain.engines.tts.piper", "piper-tts", "tts")
         from brain.engines.tts.piper import PiperSynthesizer
 
-        file = POCKET / "voice.onnx" if embedded else Path(voice)
+        folder = models_dir(settings.models_dir)
+        file = POCKET / "voice.onnx" if embedded else located(voice, folder)
         threads = 1 if embedded else math.ceil(threads_of(settings) / 2)
         name = EMBEDDED if embedded else None
         engine = await asyncio.to_thread(lambda: PiperSynthesizer(file, threads=threads, name=name))

@@ -187,7 +187,7 @@ def _config(voice: Path) -> PiperConfig:
         if not file.is_file():
             raise EngineUnavailable(
                 f"There is no file {file}: PIPER_VOICE is the path of a voice's .onnx file, with "
-                "its .onnx.json beside it."
+                "its .onnx.json beside it; brain models pull fetches those of the profile."
             )
     try:
         return PiperConfig.from_dict(json.loads(beside.read_text(encoding="utf-8")))
