@@ -186,8 +186,9 @@ def test_slow_stalled_and_cut(brain: BrainInside, sound: dict[str, Sound], wire:
         app = talk.app
 
         def do(what: Callable[[], None]) -> float:
+            since = time.monotonic()  # taken first: what comes of it may be there at once
             way.loop.call_soon_threadsafe(what)
-            return time.monotonic()
+            return since
 
         def stall(seconds: float) -> None:
             do(way.it.stall)
