@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,8 +66,13 @@ class Brain:
 
 
 @contextlib.contextmanager
-def a_pocket_brain(folder: Path, *arguments: str) -> Iterator[Brain]:
-    """Started, and ready unless it fails; ended with SIGTERM."""
+def a_pocket_brain(
+    folder: Path,
+    *arguments: str,
+    module: str = "brain",
+    environ: Mapping[str, str] | None = None,
+) -> Iterator[Brain]:
+    """Started, and ready unless it fails; ended with SIGTERM. `environ` comes on top of ours."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -76,10 +81,10 @@ def a_pocket_brain(folder: Path, *arguments: str) -> Iterator[Brain]:
         name: value
         for name, value in os.environ.items()
         if name not in ("INVOCATION_ID", "NOTIFY_SOCKET")
-    } | {"BRAIN_CONFIG_DIR": str(folder)}
+    } | {"BRAIN_CONFIG_DIR": str(folder), **(environ or {})}
     with log.open("wb") as sink:
         process = subprocess.Popen(
-            [sys.executable, "-m", "brain", "serve", "--profile", "pocket", "--host", "127.0.0.1",
+            [sys.executable, "-m", module, "serve", "--profile", "pocket", "--host", "127.0.0.1",
              "--port", str(port), *arguments],
             stdout=sink, stderr=sink, cwd=folder, env=environment,
         )  # fmt: skip
