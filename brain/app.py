@@ -31,7 +31,9 @@ from brain.house import ConfigError, house_rules, with_usable_files
 from brain.ops import health
 from brain.ops.announce import Announcement, announce
 from brain.ops.gpu_memory import GpuMemory
-from brain.ops.notify import Notifier
+from brain.ops.notify import Notifier, watchdog_interval_s
+from brain.ops.starting import tell
+from brain.ops.watchdog import keep_fed
 from brain.persona.moods import EMOTION_ALIASES, EMOTIONS
 from brain.planner.options import plan_options
 from brain.planner.service import Planner
@@ -51,8 +53,6 @@ _WS_MAX_BYTES = 4 << 20
 _PING_EVERY_S = 4.5
 _PONG_S = 5.0
 _UNDELIVERED_MS = 9_000
-# A service manager that hears nothing for longer than that would end the start.
-_STILL_LOADING_S = 5.0
 
 
 def serve(settings: Settings) -> int:
@@ -90,6 +90,7 @@ async def _serve(settings: Settings, house: HouseRules) -> int:
         serving = asyncio.ensure_future(server.serve(sockets=[listener]))
         loading = asyncio.ensure_future(_load(settings, engines, serves, notifier))
         host, port = listener.getsockname()[:2]
+        feeding = asyncio.ensure_future(keep_fed(notifier, watchdog_interval_s(), engines.hopeless))
         announcing = asyncio.ensure_future(_announce(settings, serves, host, port))
         try:
             log.info("listening on %s port %d, profile %s", host, port, settings.brain_profile)
@@ -107,6 +108,7 @@ async def _serve(settings: Settings, house: HouseRules) -> int:
             announcing.cancel()
             await asyncio.gather(loading, announcing, return_exceptions=True)
             await engines.close()
+            feeding.cancel()  # (to the end: going down takes its time, too)
     log.info("gone down")
     return 0
 
@@ -132,20 +134,12 @@ def sessions_of(
 async def _load(
     settings: Settings, engines: EngineSet, serves: asyncio.Event, notifier: Notifier
 ) -> None:
-    """Load the engines while the sockets are open already; sets `serves` when some do."""
+    """Load the engines while the sockets are open already; sets `serves` when some do. Goes on to
+    tell the manager how they stand until cancelled."""
     await engines.start()
     serves.set()
     log.info("the embedded engines serve")
-    while not await engines.wait_settled(_STILL_LOADING_S):
-        notifier.extend_timeout(3 * _STILL_LOADING_S)
-        notifier.status(_loading_line(engines.states()))
-    serving = ", ".join(
-        f"{state.kind} {state.active or 'none'} ({state.model})" for state in engines.states()
-    )
-    degraded = [state.kind for state in engines.states() if state.reason]
-    status = f"degraded: {', '.join(degraded)}" if degraded else "ready"
-    notifier.ready(f"{status}; {serving}")
-    log.info("%s: profile %s; %s", status, settings.brain_profile, serving)
+    await tell(engines, notifier, settings.brain_profile)
 
 
 async def _announce(settings: Settings, serves: asyncio.Event, host: str, port: int) -> None:
@@ -153,16 +147,6 @@ async def _announce(settings: Settings, serves: asyncio.Event, host: str, port: 
     if settings.discovery:
         await serves.wait()
         await announce(Announcement(host, port, settings.brain_profile, settings.brain_name))
-
-
-def _loading_line(states: tuple[EngineState, ...]) -> str:
-    """What is on its way, and how far that is, for `systemctl status`."""
-    loading = [
-        f"{state.kind} ({state.progress})" if state.progress else state.kind
-        for state in states
-        if state.loading
-    ]
-    return f"loading: {', '.join(loading)}"
 
 
 # -- http --------------------------------------------------------------------------------------

@@ -13,7 +13,8 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
 
-from brain.engines.lane import Closable
+from brain.engines.hangs import Hangs
+from brain.engines.lane import Closable, Lane
 from brain.engines.one_line import one_line
 from brain.engines.ports import (
     EngineBusy,
@@ -116,6 +117,7 @@ class Ladder(Generic[E]):
         self._places = [_Place(rung) for rung in rungs]
         self._retries_s = tuple(retries_s)
         self._attempt = 0
+        self._hangs = Hangs()
         self._climbing = asyncio.Lock()
         self._fell = asyncio.Event()
         self._came_back = asyncio.Event()
@@ -149,6 +151,17 @@ class Ladder(Generic[E]):
         for _, engine in self._serving():
             return engine
         raise EngineUnavailable(self._why_none())
+
+    def hopeless(self) -> str:
+        """Why only a new process can help; empty if none is needed, as for one that is idle."""
+        serving = self._serving()
+        for place, engine in serving:
+            lane = getattr(engine, "lane", None)
+            if isinstance(lane, Lane) and lane.overdue:
+                return f"{self.kind}: a call of {place.rung.name} neither goes on nor ends"
+        now = asyncio.get_running_loop().time()
+        reason = self._hangs.hopeless(now, serving=bool(serving))
+        return f"{self.kind}: {reason}" if reason else ""
 
     async def start(self) -> None:
         """Build the embedded rungs (or the lowest one, if none is), so that somebody serves."""
@@ -242,11 +255,12 @@ class Ladder(Generic[E]):
             place.reason = f"{place.rung.name} failed to load: {type(error).__name__}: {error}"
         else:
             place.engine, place.reason, place.strikes = engine, "", 0
-            given_up.then(lambda reason: self._lower(place, engine, reason))
+            given_up.then(lambda reason: self._lower(place, engine, reason, hung=True))
             _log.info("%s: %s (%s) is ready.", self.kind, engine.info.name, engine.info.model)
         finally:
             place.tried = True
             place.rung.progress("")
+            self._hangs.built(failed=place.engine is None)
         if place.reason:
             _log.warning("%s: %s", self.kind, place.reason)
 
@@ -272,9 +286,11 @@ class Ladder(Generic[E]):
         except EngineBusy:
             return  # it is at work: the next failures will tell
 
-    def _lower(self, place: _Place[E], engine: E, reason: str) -> None:
+    def _lower(self, place: _Place[E], engine: E, reason: str, *, hung: bool = False) -> None:
         if place.engine is not engine:
             return
+        if hung and place.rung.probe is None:  # else nothing of it is in this process
+            self._hangs.hung(asyncio.get_running_loop().time())
         place.engine, place.reason = None, reason
         _log.error("%s: %s is out of service: %s", self.kind, place.rung.name, reason)
         self._spawn(engine.close())
@@ -295,7 +311,8 @@ class Ladder(Generic[E]):
 
     async def _keep_probing(self, probe: Callable[[], Awaitable[None]]) -> None:
         place, gone = self._places[0], False
-        while True:
+        # (Before Python 3.12 `wait_for` loses a cancel that comes as the probe ends.)
+        while not self._closed:
             await asyncio.sleep(PROBE_S)
             engine = place.engine
             reason = await _probed(probe, again=gone)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Protocol, TypeVar
@@ -72,12 +73,14 @@ class LaneCounters:
 
 @dataclass(eq=False)
 class _Call(Generic[T]):
-    """One use of the engine. `items`: an item (True), or the end and its error (False)."""
+    """One use of the engine. `items`: an item (True), or the end and its error (False). `due`: when
+    it must have gone on or been given up, by the loop's clock."""
 
     token: CancelToken
     stopped: asyncio.Future[None]
     items: asyncio.Queue[tuple[bool, T | EngineError | None]] = field(default_factory=asyncio.Queue)
     over: bool = False
+    due: float = math.inf
 
     def end(self, error: EngineError | None = None) -> bool:
         """Tell the caller the end; False if it has been told."""
@@ -119,6 +122,14 @@ class Lane(Generic[E]):
     def inflight(self) -> int:
         """Calls at the engine now."""
         return self._admission.inflight
+
+    @property
+    def overdue(self) -> bool:
+        """Whether a call has neither gone on nor been given up in its time, grace included."""
+        if not self._calls:
+            return False
+        now = asyncio.get_running_loop().time()
+        return any(now > call.due for call in self._calls.values())
 
     async def stream(
         self, ticket: Ticket, begin: Callable[[Ticket], AsyncGenerator[T, None]]
@@ -217,6 +228,7 @@ class Lane(Generic[E]):
         """Pass on what comes until it ends; the error with which it did. Deadlines are kept."""
         patience = self._limits.first_s
         while True:
+            call.due = self._due(patience)
             step = asyncio.ensure_future(_next(items))
             step.add_done_callback(_look_at)
             either: set[asyncio.Future[Any]] = {step, call.stopped}
@@ -248,6 +260,7 @@ class Lane(Generic[E]):
     ) -> EngineError:
         """The engine was told to stop: the caller hears so at once, the engine has its time."""
         call.end(error)
+        call.due = self._due(0.0)
         await asyncio.wait({step}, timeout=self._limits.grace_s)
         if not step.done():
             step.cancel()
@@ -256,6 +269,10 @@ class Lane(Generic[E]):
             closing = asyncio.ensure_future(items.aclose())
             await asyncio.wait({closing}, timeout=self._limits.grace_s)
         return error
+
+    def _due(self, patience: float) -> float:
+        # (Twice: for the step, and for what then closes it; and a second for a busy loop.)
+        return asyncio.get_running_loop().time() + patience + 2 * self._limits.grace_s + 1.0
 
     def _give_up(self, reason: str) -> None:
         if self._gone:

@@ -73,6 +73,11 @@ class EngineSet:
         by_kind = {ladder.kind: ladder.state for ladder in self._ladders()}
         return (detector, *(by_kind[kind] for kind in ("stt", "llm", "tts") if kind in by_kind))
 
+    def hopeless(self) -> str:
+        """Why only a new process can help: an engine hangs, and nothing in here replaces it. Empty
+        if none is needed."""
+        return next(filter(None, (ladder.hopeless() for ladder in self._ladders())), "")
+
     def counters(self) -> Mapping[str, Mapping[str, Any]]:
         """The lane's counters of the engine that serves, by kind (`LaneCounters` as a dict)."""
         result: dict[str, Mapping[str, Any]] = {}

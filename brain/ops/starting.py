@@ -1,0 +1,79 @@
+"""What the service manager is told of the start, and from then on of how the engines stand."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Protocol
+
+from brain.engines.ladder import EngineState
+from brain.ops.notify import Notifier
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 5.0
+"""Between two looks at the engines. A manager that hears nothing for longer would end the start."""
+NO_PROGRESS_S = 600.0
+"""After that the start is over with what serves by then: a robot needn't wait for what hangs."""
+
+
+class Loading(Protocol):
+    """Engines on their way: what `brain.engines.loader.EngineSet` is."""
+
+    async def wait_settled(self, seconds: float | None = None) -> bool: ...
+
+    def states(self) -> tuple[EngineState, ...]: ...
+
+
+async def tell(engines: Loading, notifier: Notifier, profile: str) -> None:
+    """Until cancelled: what is loading, READY, then what serves and what is degraded.
+
+    READY when the engines of `profile` are warm or given up on; or when nothing about their loading
+    has changed for `NO_PROGRESS_S`, since until then the start's time-out is extended.
+    """
+    clock = asyncio.get_running_loop().time
+    states, moved = engines.states(), clock()
+    while not await engines.wait_settled(LOOK_S):
+        if engines.states() != states:
+            states, moved = engines.states(), clock()
+        if clock() - moved > NO_PROGRESS_S:
+            break
+        notifier.extend_timeout(3 * LOOK_S)
+        notifier.status(loading_line(states))
+    states = engines.states()
+    line = serving_line(states)
+    notifier.ready(line)
+    degraded = [state.kind for state in states if state.loading or state.reason]
+    status = f"degraded: {', '.join(degraded)}" if degraded else "ready"
+    log.info("%s: profile %s; %s", status, profile, _serving(states))
+    while True:
+        await asyncio.sleep(LOOK_S)
+        now = serving_line(engines.states())
+        if now != line:
+            line = now
+            notifier.status(line)
+
+
+def loading_line(states: tuple[EngineState, ...]) -> str:
+    """What is on its way, and how far that is, for `systemctl status`."""
+    loading = [
+        f"{state.kind} ({state.progress})" if state.progress else state.kind
+        for state in states
+        if state.loading
+    ]
+    return f"loading: {', '.join(loading)}"
+
+
+def serving_line(states: tuple[EngineState, ...]) -> str:
+    """What serves, and first what of it isn't as it was asked for, and why."""
+    degraded = [
+        f"{state.kind} ({'still loading' if state.loading else state.reason})"
+        for state in states
+        if state.loading or state.reason
+    ]
+    status = f"degraded: {', '.join(degraded)}" if degraded else "ready"
+    return f"{status}; {_serving(states)}"
+
+
+def _serving(states: tuple[EngineState, ...]) -> str:
+    return ", ".join(f"{state.kind} {state.active or 'none'} ({state.model})" for state in states)
