@@ -44,6 +44,6 @@ async def keep_fed(
 def _reason(stalled: Callable[[], str]) -> str:
     try:
         return stalled()
-    except Exception as error:  # noqa: BLE001 - told here, or nobody would know why the process ended
+    except Exception as error:  # told here, or nobody would know why the process ended
         log.exception("Asking whether the engines make progress failed.")
         return f"asking failed: {type(error).__name__}"
