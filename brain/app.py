@@ -22,12 +22,14 @@ from brain.api import converse, json_request, local_socket, tts, wire_out
 from brain.api import health as health_api
 from brain.api import plan as plan_api
 from brain.dialogue.config import HouseRules
+from brain.dialogue.memory import MemoryStore
 from brain.dialogue.session import Engines
 from brain.dialogue.sessions import Sessions
 from brain.engines.ladder import EngineState
 from brain.engines.loader import EngineSet
 from brain.engines.ports import EngineUnavailable
-from brain.house import ConfigError, house_rules, with_usable_files
+from brain.history.keeper import HistoryKeeper
+from brain.house import ConfigError, history_keeper, house_rules, with_usable_files
 from brain.ops import health
 from brain.ops.announce import Announcement, announce
 from brain.ops.gpu_memory import GpuMemory
@@ -76,14 +78,19 @@ def serve(settings: Settings) -> int:
 async def _serve(settings: Settings, house: HouseRules) -> int:
     with _listener(settings) as listener:
         engines = EngineSet(settings)
+        keeper = history_keeper(settings, os.environ)
         sessions = sessions_of(
             settings,
             Engines(engines.detector, engines.transcriber, engines.mind, engines.mouth),
             house,
+            store=keeper,
         )
+        if keeper is not None:
+            await restore(sessions, keeper)
         stop = asyncio.Event()
         serves = asyncio.Event()
-        server = http_server(build_app(settings, engines, sessions, serves=serves, stop=stop))
+        app = build_app(settings, engines, sessions, serves=serves, stop=stop, keeper=keeper)
+        server = http_server(app)
         for name in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(name, stop.set)
         notifier = Notifier.from_environment()
@@ -108,6 +115,8 @@ async def _serve(settings: Settings, house: HouseRules) -> int:
             announcing.cancel()
             await asyncio.gather(loading, announcing, return_exceptions=True)
             await engines.close()
+            if keeper is not None:
+                await keeper.close()
             feeding.cancel()  # (to the end: going down takes its time, too)
     log.info("gone down")
     return 0
@@ -119,6 +128,7 @@ def sessions_of(
     house: HouseRules,
     *,
     clock: Callable[[], float] = time.monotonic,
+    store: MemoryStore | None = None,
 ) -> Sessions:
     """Who may be connected, and what is kept of those who were."""
     return Sessions(
@@ -128,7 +138,15 @@ def sessions_of(
         memory_s=settings.history_minutes * 60,
         memory_robots=settings.history_robots,
         clock=clock,
+        store=store,
     )
+
+
+async def restore(sessions: Sessions, keeper: HistoryKeeper) -> None:
+    """Start the keeper, and give the sessions what it has kept."""
+    keeper.forgotten = sessions.forget
+    for found in await keeper.start():
+        sessions.restore(found.robot, found.kept, age_s=found.age_s)
 
 
 async def _load(
@@ -159,8 +177,12 @@ def build_app(
     *,
     serves: asyncio.Event,
     stop: asyncio.Event,
+    keeper: HistoryKeeper | None = None,
 ) -> FastAPI:
-    """The web application. `serves`: the embedded engines do. `stop`: the brain is going down."""
+    """The web application. `serves`: the embedded engines do. `stop`: the brain is going down.
+
+    `keeper`: of the conversations, if anybody keeps them.
+    """
     # (Without `openapi_url` there are no pages of FastAPI's own either.)
     app = FastAPI(
         title="Robot Brain",
@@ -189,7 +211,17 @@ def build_app(
         )
 
     def ready_report() -> health.Report:
-        return health.ready(settings, engines.states(), version=__version__, stopping=stop.is_set())
+        return health.ready(
+            settings,
+            engines.states(),
+            version=__version__,
+            stopping=stop.is_set(),
+            history=health.HistoryState(
+                kept=keeper is not None,
+                reason=keeper.reason if keeper is not None else "",
+                note=keeper.note if keeper is not None else "",
+            ),
+        )
 
     app.include_router(
         local_socket.router(

@@ -6,14 +6,17 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from brain.api.wire_in import tool_list
 from brain.dialogue.config import HouseRules, SessionConfig, TurnDetection
 from brain.engines.ports import ToolSpec
+from brain.history.database import Limits
+from brain.history.keeper import HistoryKeeper
 from brain.persona.character import DEFAULT_INSTRUCTIONS, character, characters
 from brain.settings import SPECS, Problem, Settings
+from brain.settings.places import state_dir
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +77,18 @@ def house_rules(settings: Settings) -> HouseRules:
         tool_timeout_s=settings.tool_timeout_s,
         history_chars=_history_chars(settings),
     )
+
+
+def history_keeper(settings: Settings, environ: Mapping[str, str]) -> HistoryKeeper | None:
+    """What keeps conversations over a restart; None: nothing does, as the settings have it."""
+    if settings.history_store == "off" or settings.history_minutes == 0:
+        return None
+    limits = Limits(
+        age_s=settings.history_minutes * 60,
+        robots=settings.history_robots,
+        size=int(settings.history_mb * 1e6),
+    )
+    return HistoryKeeper(state_dir(settings, environ), limits)
 
 
 def _history_chars(settings: Settings) -> int:

@@ -9,7 +9,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 EVERYTHING = {
-    "api", "audio", "dialogue", "engines", "models", "ops", "persona", "planner", "settings",
+    "api", "audio", "dialogue", "engines", "history", "models", "ops", "persona",
+    "planner", "settings",
 }  # fmt: skip
 MAY_KNOW: dict[str, set[str]] = {
     "app": EVERYTHING | {"house"},
@@ -20,6 +21,7 @@ MAY_KNOW: dict[str, set[str]] = {
     # The wire's sound is PCM, and a name that a robot gives is data: audio and ports are shared.
     "api": {"dialogue", "planner", "engines.ports", "settings", "audio"},
     "dialogue": {"engines.ports", "audio", "persona"},
+    "history": {"dialogue", "engines.ports"},
     "planner": {"engines.ports", "settings"},
     # `brain models check` runs the pocket models on their own prompts (persona, planner).
     "ops": {"engines", "models", "settings", "audio", "persona", "planner"},

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # sysexits.h: what a service manager and a person can tell from other failures.
 EXIT_CONFIG = 78
 EXIT_INTERRUPTED = 130
-COMMANDS = ("serve", "settings", "say", "listen", "plan", "models", "bench")
+COMMANDS = ("serve", "settings", "say", "listen", "plan", "models", "history", "bench")
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +93,18 @@ def _parser() -> argparse.ArgumentParser:
     plan = commands.add_parser("plan", parents=[common], help="plan for a world state")
     plan.add_argument("state", help="a JSON file, as for POST /plan; - reads standard input")
     plan.add_argument("--explain", action="store_true", help="show the prompt as well")
+
+    history = commands.add_parser("history", help="look after what robots said and heard")
+    history_commands = history.add_subparsers(
+        dest="history_command", metavar="COMMAND", required=True
+    )
+    history_commands.add_parser(
+        "list", parents=[common], help="show the robots whose conversation is on disk"
+    )
+    forgotten = history_commands.add_parser(
+        "forget", parents=[common], help="delete the conversation of a robot"
+    )
+    forgotten.add_argument("robot", help="its robot_id")
 
     from brain.cli.models import add_parser as add_models
 
@@ -189,6 +201,12 @@ def _run(settings: Settings, args: argparse.Namespace) -> int:
         from brain.cli.plan import plan
 
         return plan(settings, args.state, explain=args.explain)
+    if args.command == "history":
+        from brain.cli import history
+
+        if args.history_command == "list":
+            return history.list_robots(settings)
+        return history.forget(settings, args.robot)
     if args.command == "models":
         from brain.cli.models import run as models
 

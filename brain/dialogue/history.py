@@ -6,7 +6,7 @@ and a model's cache of it good; over its budget, the oldest turns go in one step
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from brain.engines.ports import Message, ToolCall
@@ -15,14 +15,14 @@ _EARLY = 16
 
 
 @dataclass(frozen=True)
-class _Said(Message):
+class Said(Message):
     """What the user said in this turn."""
 
     turn: int = 0
 
 
 @dataclass(frozen=True)
-class _Reply(Message):
+class Reply(Message):
     """What was heard of a reply; `tags` is the mood that the model wrote in front of it."""
 
     tags: str = ""
@@ -31,14 +31,26 @@ class _Reply(Message):
 class History:
     """One robot's conversation. `budget` is in characters."""
 
-    def __init__(self, budget: int = 8_000) -> None:
+    def __init__(self, budget: int = 8_000, messages: Iterable[Message] = ()) -> None:
+        """`messages`: an earlier `snapshot`."""
         self._budget = budget
-        self._messages: list[Message] = []
+        self._messages = list(messages)
         self._early: dict[str, str] = {}
-        self._calls: dict[str, str] = {}
+        self._calls = {
+            call.call_id: call.name for message in self._messages for call in message.tool_calls
+        }
+        self._keep_to_budget()
+
+    def snapshot(self) -> tuple[Message, ...]:
+        """All there is, to go on from another time."""
+        return tuple(self._messages)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._messages, self._early, self._calls = [], {}, {}
 
     def user_said(self, text: str, turn: int = 0) -> None:
-        self._append(_Said("user", text, turn=turn))
+        self._append(Said("user", text, turn=turn))
 
     def user_had_said(self, text: str, turn: int) -> bool:
         """Words that come to light late: they go before those of later turns.
@@ -46,8 +58,8 @@ class History:
         False, and nothing is done, where there are none: then they are the newest.
         """
         for i, message in enumerate(self._messages):
-            if isinstance(message, _Said) and message.turn > turn:
-                self._messages.insert(i, _Said("user", text, turn=turn))
+            if isinstance(message, Said) and message.turn > turn:
+                self._messages.insert(i, Said("user", text, turn=turn))
                 self._keep_to_budget()
                 return True
         return False
@@ -59,7 +71,7 @@ class History:
         """
         if not text and not calls:
             return
-        self._append(_Reply("assistant", text, tool_calls=tuple(calls), tags=tags if text else ""))
+        self._append(Reply("assistant", text, tool_calls=tuple(calls), tags=tags if text else ""))
         self._calls |= {call.call_id: call.name for call in calls}
         for call in calls:
             if call.call_id in self._early:
@@ -88,7 +100,7 @@ class History:
         """
         merged: list[Message] = []
         for message in self._messages:
-            if isinstance(message, _Reply):
+            if isinstance(message, Reply):
                 text = (message.tags if moods else "") + message.content
                 merged.append(Message("assistant", text, tool_calls=message.tool_calls))
             elif merged and message.role == merged[-1].role == "user":
@@ -96,7 +108,7 @@ class History:
                 # What was too long to be answered must not make the next question too long.
                 fits = len(both) <= self._budget // 4
                 merged[-1] = Message("user", both if fits else message.content)
-            elif isinstance(message, _Said):
+            elif isinstance(message, Said):
                 merged.append(Message("user", message.content))
             else:
                 merged.append(message)

@@ -26,7 +26,7 @@ from brain.dialogue.config import (
     rules,
     system_prompt,
 )
-from brain.dialogue.history import History
+from brain.dialogue.memory import RobotMemory
 from brain.dialogue.microphone import Microphone
 from brain.dialogue.speaking import CheckPlayback, Hearing, Speaking, apology
 from brain.dialogue.state import RATE, Idle, State
@@ -59,15 +59,6 @@ class Engines:
     transcriber: Transcriber
     mind: LanguageModel
     mouth: Synthesizer | None
-
-
-@dataclass
-class RobotMemory:
-    """What is kept of a robot between its connections."""
-
-    history: History
-    last_turn: int = 0
-    last_reply: int = 0
 
 
 class Session:
@@ -184,8 +175,6 @@ class Session:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
             await self._speaking.close()
-            self._memory.last_turn = self._state.last_turn
-            self._memory.last_reply = self._state.last_reply
             self._send(closed)
         return closed
 
@@ -225,6 +214,9 @@ class Session:
         self._state, wanted = step(self._state, event)
         for effect in wanted:
             self._carry_out(effect)
+        self._memory.count(self._state.last_turn, self._state.last_reply)
+        if any(isinstance(effect, do.EndReply) for effect in wanted):
+            self._memory.replied()
         # Whoever cancels, or ends an utterance in vain, is told even if nothing was under way.
         in_vain = isinstance(event, events.EndUtterance) and bool(wanted)
         self._rest(tell=isinstance(event, events.Cancel) or in_vain)

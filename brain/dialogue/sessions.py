@@ -13,7 +13,8 @@ from typing import Any
 from brain.dialogue import outputs
 from brain.dialogue.config import HouseRules, SessionConfig
 from brain.dialogue.history import History
-from brain.dialogue.session import Engines, RobotMemory, Session
+from brain.dialogue.memory import Kept, MemoryStore, RobotMemory
+from brain.dialogue.session import Engines, Session
 
 _REPLACED = outputs.Closed(4001, "replaced_by_newer_session")
 
@@ -87,6 +88,7 @@ class Sessions:
         memory_s: float = 30 * 60,
         memory_robots: int = 50,
         clock: Callable[[], float] = time.monotonic,
+        store: MemoryStore | None = None,
     ) -> None:
         self.house = house
         self.counters = SessionCounters()
@@ -95,6 +97,7 @@ class Sessions:
         self._memory_s = memory_s
         self._memory_robots = memory_robots
         self._clock = clock
+        self._store = store
         self._open: dict[str, Connection] = {}
         self._memories: OrderedDict[str, tuple[float, RobotMemory]] = OrderedDict()
         self._going_down = False
@@ -140,18 +143,40 @@ class Sessions:
         resumed = memory is not None
         self.counters.registered += 1
         self.counters.resumed += resumed
-        memory = memory or RobotMemory(History(self.house.history_chars))
+        if memory is None:
+            memory = self._remembered(known if robot_id else None, Kept((), 0, 0))
         if robot_id:
             self._memories[known] = (self._clock(), memory)
         house = replace(self.house, defaults=defaults) if defaults is not None else self.house
         session = Session(secrets.token_hex(8), known, self._engines, house, memory)
         connection = Connection(session, resumed, caller or Caller())
         self._open[known] = connection
+        memory.opened()
         return connection
 
     def close(self, connection: Connection) -> None:
         """The session has ended; its robot's memory stays for a while."""
         self._forget(connection.session.robot_id, connection)
+
+    def restore(self, robot: str, kept: Kept, *, age_s: float) -> None:
+        """What another process kept of a robot, who left it `age_s` seconds ago.
+
+        To be called before robots come, in the order in which they left.
+        """
+        if robot not in self._memories:
+            memory = self._remembered(robot, kept)
+            self._memories[robot] = (self._clock() - age_s, memory)
+
+    def forget(self, robot: str) -> None:
+        """What this robot said and heard is forgotten, now. Its session goes on, if it has one."""
+        if robot not in self._memories:
+            return
+        if robot in self._open:
+            memory = self._memories[robot][1]
+            memory.history.clear()
+            memory.keep()
+        else:
+            self._drop(robot)
 
     async def drain(self, timeout_s: float) -> None:
         """Take no new sessions, let replies under way end for so long, then end all sessions."""
@@ -171,19 +196,35 @@ class Sessions:
             self.counters.unregistered += 1
             self.counters.preempted += connection.closed == _REPLACED
             if robot in self._memories:
-                self._memories[robot] = (self._clock(), self._memories[robot][1])
+                memory = self._memories[robot][1]
+                self._memories[robot] = (self._clock(), memory)
+                memory.closed()
 
     def _recall(self, robot: str) -> RobotMemory | None:
         now = self._clock()
         for known, (left_at, _) in list(self._memories.items()):
             if known not in self._open and now - left_at > self._memory_s:
-                del self._memories[known]
+                self._drop(known)
         while len(self._memories) >= max(self._memory_robots, 1) and robot not in self._memories:
             gone = next((known for known in self._memories if known not in self._open), None)
             if gone is None:
                 break
-            del self._memories[gone]
+            self._drop(gone)
         entry = self._memories.get(robot)
         if entry is not None:
             self._memories.move_to_end(robot)
         return entry[1] if entry else None
+
+    def _remembered(self, robot: str | None, kept: Kept) -> RobotMemory:
+        """A memory that is written down as it changes; a stranger's (None) never is."""
+        history = History(self.house.history_chars, kept.messages)
+        memory = RobotMemory(history, kept.last_turn, kept.last_reply)
+        store = self._store
+        if store is not None and robot is not None:
+            memory.write = lambda now, connected: store.keep(robot, now, connected=connected)
+        return memory
+
+    def _drop(self, robot: str) -> None:
+        del self._memories[robot]
+        if self._store is not None:
+            self._store.forget(robot)

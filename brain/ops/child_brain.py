@@ -36,7 +36,13 @@ def child_brain(
         port: int = probe.getsockname()[1]
     command = [sys.executable, "-m", "brain", "serve", "--profile", settings.brain_profile,
                "--host", host, "--port", str(port)]  # fmt: skip
-    environment = {**os.environ, **_typed(settings), "BRAIN_TOKEN": "", **(overrides or {})}
+    environment = {
+        **os.environ,
+        **_typed(settings),
+        "BRAIN_TOKEN": "",
+        "HISTORY_STORE": "off",
+        **(overrides or {}),
+    }
     with tempfile.TemporaryFile() as log:
         child = subprocess.Popen(command, stdout=log, stderr=log, env=environment)  # noqa: S603 - ourselves
         try:

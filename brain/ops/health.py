@@ -24,6 +24,17 @@ class Report:
     body: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class HistoryState:
+    """Whether conversations outlive the brain. `reason`: why they don't though they should;
+    `note`: what a person should know of even so.
+    """
+
+    kept: bool = False
+    reason: str = ""
+    note: str = ""
+
+
 def health(
     settings: Settings,
     engines: Sequence[EngineState],
@@ -77,7 +88,12 @@ def health(
 
 
 def ready(
-    settings: Settings, engines: Sequence[EngineState], *, version: str, stopping: bool = False
+    settings: Settings,
+    engines: Sequence[EngineState],
+    *,
+    version: str,
+    stopping: bool = False,
+    history: HistoryState | None = None,
 ) -> Report:
     """For probes: 200 once every wanted engine is warm or given up on, and one of each kind serves;
     503 before, and at the end.
@@ -85,15 +101,16 @@ def ready(
     A degraded brain is ready: it answers its robots. One without any ears isn't (`missing`): even
     the embedded ones are ill. `degraded` and each engine's `reason` say what isn't as it was asked
     for, its `progress` how far its loading is (a download, say), `problems` what was wrong with the
-    settings.
+    settings. `history`: None is none that outlives the brain.
     """
+    history = history or HistoryState()
     loading = [engine.kind for engine in engines if engine.loading]
     missing = [engine.kind for engine in engines if not engine.active and not engine.loading]
     is_ready = bool(engines) and not loading and not missing and not stopping
     body = {
         "ready": is_ready,
         "stopping": stopping,
-        "degraded": any(degraded(engine) for engine in engines),
+        "degraded": any(degraded(engine) for engine in engines) or bool(history.reason),
         "loading": loading,
         "missing": missing,
         "profile": settings.brain_profile,
@@ -109,6 +126,12 @@ def ready(
                 "reason": engine.reason,
             }
             for engine in engines
+        },
+        "history": {
+            "store": "sqlite" if history.kept and not history.reason else "memory",
+            "degraded": bool(history.reason),
+            "reason": history.reason,
+            "note": history.note,
         },
         "problems": [str(problem) for problem in settings.problems],
     }

@@ -24,6 +24,7 @@ from brain.settings.values import (
     Device,
     EchoMode,
     FileOrName,
+    HistoryStore,
     LlmBackend,
     LogLevel,
     TtsBackend,
@@ -109,12 +110,15 @@ class Settings(BaseModel):
         le=10080,
     )
     history_robots: int = _server(50, "Robots whose conversation is kept", ge=1, le=10000)
+    history_store: HistoryStore = _server(
+        "sqlite", "Conversations outlive the brain in a file of STATE_DIR (off: memory alone)"
+    )
+    history_mb: float = _server(16.0, "Most that they take there", unit="MB", ge=0.01, le=1024)
+    state_dir: FileOrName = _server(
+        "", "What is learned is kept here (empty: systemd's, or ~/.local/state/robot-brain)"
+    )
     shutdown_s: float = _server(
-        5.0,
-        "Replies under way may go on for so long when the brain is stopped",
-        unit="s",
-        ge=0,
-        le=60,
+        5.0, "Replies under way may go on for so long when it is stopped", unit="s", ge=0, le=60
     )
 
     # -- turns

@@ -10,6 +10,7 @@ from pydantic import AfterValidator
 LlmBackend = Literal["llamacpp", "vllm", "ollama", "openai"]
 TtsBackend = Literal["auto", "orpheus", "piper", "espeak", "off"]
 EchoMode = Literal["half_duplex", "guard", "none"]
+HistoryStore = Literal["sqlite", "off"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 Device = Literal["cpu", "cuda"]
 ComputeType = Literal[

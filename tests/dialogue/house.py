@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from brain.dialogue import outputs
 from brain.dialogue.config import HouseRules
 from brain.dialogue.history import History
-from brain.dialogue.session import Engines, RobotMemory, Session
+from brain.dialogue.memory import RobotMemory
+from brain.dialogue.session import Engines, Session
 from tests.dialogue.invariants import Witness
 from tests.scripted_engines import (
     ScriptedDetector,

@@ -11,7 +11,7 @@ import pytest
 from brain.dialogue import events, outputs
 from brain.dialogue.config import HouseRules, SessionConfig
 from brain.dialogue.history import History
-from brain.dialogue.session import RobotMemory
+from brain.dialogue.memory import RobotMemory
 from brain.engines.ports import Emotion, EngineFailed, Message, ToolCall
 from brain.persona.moods import mood_instruction
 from tests.dialogue.house import Robot, a_session

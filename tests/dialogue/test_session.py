@@ -10,7 +10,7 @@ import pytest
 from brain.dialogue import events, outputs
 from brain.dialogue.config import HouseRules
 from brain.dialogue.history import History
-from brain.dialogue.session import RobotMemory
+from brain.dialogue.memory import RobotMemory
 from brain.engines.ports import EngineBusy, EngineFailed, EngineTimeout, Message, ToolCall
 from tests.dialogue.house import a_session, silence, speech
 from tests.scripted_engines import (

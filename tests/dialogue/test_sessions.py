@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from brain.dialogue import events, outputs
 from brain.dialogue.config import HouseRules
+from brain.dialogue.history import History
+from brain.dialogue.memory import Kept, RobotMemory
 from brain.dialogue.session import Engines
 from brain.dialogue.sessions import Connection, Full, GoingDown, Sessions
 from tests.scripted_engines import (
@@ -28,7 +31,7 @@ class Clock:
         return self.now
 
 
-def a_house(mind: ScriptedMind | None = None, **limits: float) -> tuple[Sessions, Clock]:
+def a_house(mind: ScriptedMind | None = None, **limits: Any) -> tuple[Sessions, Clock]:
     clock = Clock()
     engines = Engines(
         ScriptedDetector(),
@@ -36,7 +39,7 @@ def a_house(mind: ScriptedMind | None = None, **limits: float) -> tuple[Sessions
         mind or ScriptedMind(["Yes."]),
         ScriptedMouth(),
     )
-    return Sessions(engines, HouseRules(), clock=clock, **limits), clock  # type: ignore[arg-type]
+    return Sessions(engines, HouseRules(), clock=clock, **limits), clock
 
 
 class Caller:
@@ -231,5 +234,128 @@ def test_going_down_cuts_a_reply_that_takes_too_long() -> None:
         await sessions.drain(5)
         assert asyncio.get_running_loop().time() - began == pytest.approx(5, abs=0.1)
         await asyncio.gather(*caller.tasks)
+
+    run_virtual(main())
+
+
+class Shelf:
+    """A store that is read by the test: what each robot's memory is, and how often it was told."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, tuple[Kept, bool]] = {}
+        self.told = 0
+
+    def keep(self, robot: str, kept: Kept, *, connected: bool) -> None:
+        self.kept[robot] = (kept, connected)
+        self.told += 1
+
+    def forget(self, robot: str) -> None:
+        self.kept.pop(robot, None)
+
+
+def texts(kept: Kept) -> list[str]:
+    return [message.content for message in kept.messages]
+
+
+def test_a_reply_that_has_ended_is_in_the_store_with_numbers_that_nobody_has_had() -> None:
+    async def main() -> None:
+        shelf = Shelf()
+        sessions, _ = a_house(store=shelf)
+        caller = Caller(sessions)
+        robot = await caller.call("r1")
+        stranger = await caller.call(None)
+        await said(stranger, "who am I")
+        assert await said(robot, "one") == 1
+        kept, connected = shelf.kept["r1"]
+        assert connected
+        assert texts(kept) == ["one", "Yes."]
+        # Now the power goes, and another process starts.
+        mind = ScriptedMind(["Yes."])
+        after, _ = a_house(mind, store=Shelf())
+        after.restore("r1", kept, age_s=5)
+        other = Caller(after)
+        again = await other.call("r1")
+        assert again.resumed
+        assert await said(again, "two") == kept.last_reply + 1 > 2
+        asked, _ = mind.asked[-1]
+        assert [message.content for message in asked[1:]] == ["one", "Yes.", "two"]
+        await other.end()
+        await caller.end()
+        assert set(shelf.kept) == {"r1"}
+        kept, connected = shelf.kept["r1"]
+        assert not connected
+        assert (kept.last_turn, kept.last_reply) == (1, 1)  # it ended in order: no room is needed
+
+    run_virtual(main())
+
+
+def test_what_an_idle_robot_does_is_not_written() -> None:
+    async def main() -> None:
+        shelf = Shelf()
+        sessions, _ = a_house(store=shelf)
+        caller = Caller(sessions)
+        robot = await caller.call("r1")
+        await said(robot, "hello")
+        before = shelf.told
+        robot.session.idle(20, "nothing happens")
+        while not isinstance(await robot.session.outputs.get(), outputs.ReplyDone):
+            pass
+        assert shelf.told == before
+        await said(robot, "hello again")
+        assert shelf.told == before + 1
+        await caller.end()
+
+    run_virtual(main())
+
+
+def test_numbers_are_written_before_their_room_is_used_up() -> None:
+    written: list[Kept] = []
+    memory = RobotMemory(History(), write=lambda kept, connected: written.append(kept))
+    memory.opened()
+    for number in range(1, 500):
+        memory.count(number, 2 * number)
+        assert written[-1].last_turn >= number
+        assert written[-1].last_reply >= 2 * number
+    assert len(written) < 60
+    memory.closed()
+    assert (written[-1].last_turn, written[-1].last_reply) == (499, 998)
+
+
+def test_what_was_restored_ages_and_gives_way_like_the_rest() -> None:
+    async def main() -> None:
+        shelf = Shelf()
+        sessions, clock = a_house(memory_s=60, memory_robots=2, store=shelf)
+        for robot, age in (("r1", 50), ("r2", 20), ("r3", 10)):
+            shelf.keep(robot, Kept((), 1, 1), connected=False)
+            sessions.restore(robot, Kept((), 1, 1), age_s=age)
+        caller = Caller(sessions)
+        clock.now = 20
+        assert not (await caller.call("r1")).resumed
+        clock.now = 30
+        assert (await caller.call("r3")).resumed
+        assert set(shelf.kept) == {"r1", "r3"}  # of two, one went for the newcomer
+        await caller.end()
+
+    run_virtual(main())
+
+
+def test_forgetting_a_robot_that_is_here_and_one_that_is_not() -> None:
+    async def main() -> None:
+        mind, shelf = ScriptedMind(["Yes."]), Shelf()
+        sessions, _ = a_house(mind, store=shelf)
+        caller = Caller(sessions)
+        here, gone = await caller.call("here"), await caller.call("gone")
+        await said(here, "my name is Anna")
+        await said(gone, "my name is Ben")
+        await caller.hang_up(gone)
+        for robot in ("here", "gone", "nobody"):
+            sessions.forget(robot)
+        assert list(shelf.kept) == ["here"]
+        assert texts(shelf.kept["here"][0]) == []
+        assert await said(here, "who am I") == 2  # its numbers go on
+        asked, _ = mind.asked[-1]
+        assert [message.content for message in asked[1:]] == ["who am I"]
+        assert not (await caller.call("gone")).resumed
+        await caller.end()
 
     run_virtual(main())

@@ -81,7 +81,11 @@ def a_pocket_brain(
         name: value
         for name, value in os.environ.items()
         if name not in ("INVOCATION_ID", "NOTIFY_SOCKET")
-    } | {"BRAIN_CONFIG_DIR": str(folder), **(environ or {})}
+    } | {
+        "BRAIN_CONFIG_DIR": str(folder),
+        "STATE_DIR": str(folder / "state"),
+        **(environ or {}),
+    }
     with log.open("wb") as sink:
         process = subprocess.Popen(
             [sys.executable, "-m", module, "serve", "--profile", "pocket", "--host", "127.0.0.1",

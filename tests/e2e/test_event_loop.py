@@ -12,7 +12,8 @@ import pytest
 from brain.dialogue import events, outputs
 from brain.dialogue.config import HouseRules
 from brain.dialogue.history import History
-from brain.dialogue.session import Engines, RobotMemory, Session
+from brain.dialogue.memory import RobotMemory
+from brain.dialogue.session import Engines, Session
 from brain.engines.loader import EngineSet
 from brain.settings import load
 from tests.e2e.pocket import spoken

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from brain.engines.ladder import EngineState
-from brain.ops.health import gpu_budget, health, ready, selected_model
+from brain.ops.health import HistoryState, gpu_budget, health, ready, selected_model
 from brain.settings import Settings
 from brain.settings.layers import Assignment, Layer, profile_layer
 from brain.settings.load import resolve
@@ -151,3 +151,20 @@ def test_ready_tells_of_bad_settings() -> None:
     [problem] = ready(settings, [VLLM], version="1").body["problems"]
     assert problem.startswith("STT_DEVICE='gpu' (environment)")
     assert problem.endswith("cpu (default) holds instead")
+
+
+def test_conversations_that_would_be_lost_are_told_of_but_hold_up_nobody() -> None:
+    engines = [VAD, EARS, VLLM, ESPEAK]
+    lost = ready(
+        rtx3090ti(), engines, version="1", history=HistoryState(kept=True, reason="disk full")
+    )
+    assert lost.status == 200
+    assert lost.body["degraded"]
+    assert lost.body["history"]["store"] == "memory"
+    assert lost.body["history"]["reason"] == "disk full"
+    kept = ready(rtx3090ti(), engines, version="1", history=HistoryState(kept=True)).body
+    assert not kept["degraded"]
+    assert kept["history"]["store"] == "sqlite"
+    wanted_so = ready(rtx3090ti(), engines, version="1").body
+    assert not wanted_so["degraded"]
+    assert wanted_so["history"]["store"] == "memory"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from brain.dialogue import events, outputs
 from brain.dialogue.config import HouseRules
 from brain.dialogue.history import History
-from brain.dialogue.session import RobotMemory
+from brain.dialogue.memory import RobotMemory
 from brain.engines.ports import ToolCall
 from brain.house import house_rules
 from brain.settings import Settings

@@ -50,7 +50,8 @@ class BrainProcess:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "brain", "serve", "--host", "127.0.0.1", "--port", str(port),
                 *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=file, stderr=file,
-                env={**os.environ, "BRAIN_TOKEN": ""},  # on loopback it needs none
+                # On loopback it needs no token, and its conversation is nobody's afterwards.
+                env={**os.environ, "BRAIN_TOKEN": "", "HISTORY_STORE": "off"},
             )  # fmt: skip
         return BrainProcess(process, port, log)
 

@@ -51,7 +51,8 @@ class PocketBrain:
                 [PYTHON, "-m", "brain", "serve", "--profile", "pocket",
                  "--host", "127.0.0.1", "--port", str(self.port)],
                 stdout=sink, stderr=sink, cwd=self.folder,
-                env=environment | {"BRAIN_CONFIG_DIR": str(self.folder)},
+                env=environment
+                | {"BRAIN_CONFIG_DIR": str(self.folder), "STATE_DIR": str(self.folder / "state")},
             )  # fmt: skip
 
     def until_ready(self, seconds: float = 60) -> None:

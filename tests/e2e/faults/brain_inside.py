@@ -85,7 +85,7 @@ def a_brain_inside(
         name: value
         for name, value in os.environ.items()
         if name not in ("INVOCATION_ID", "NOTIFY_SOCKET")
-    } | {"BRAIN_CONFIG_DIR": str(folder)}
+    } | {"BRAIN_CONFIG_DIR": str(folder), "STATE_DIR": str(folder / "state")}
     with log.open("wb") as sink:
         process = network.popen(
             [str(python), "-m", "brain", "serve", "--profile", "pocket", "--host", host,

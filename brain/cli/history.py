@@ -1,0 +1,69 @@
+"""`brain history`: which conversations are on disk, and forgetting one. Never what was said."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from brain.cli.one_engine import failed
+from brain.history.database import DAMAGED, FILE, Database
+from brain.history.keeper import POLL_S
+from brain.history.records import BadRecord, decode
+from brain.settings import Settings
+from brain.settings.places import state_dir
+
+
+def list_robots(settings: Settings) -> int:
+    """Print the robots whose conversation is on disk; 1 if the database can't be read."""
+    return _with_database(settings, _list)
+
+
+def forget(settings: Settings, robot: str) -> int:
+    """Delete a robot's conversation, from a running brain as well; 1 if there is none."""
+    return _with_database(settings, lambda database: _forget(database, robot))
+
+
+def _list(database: Database) -> int:
+    print("robot\tuser turns\tKiB\tlast there")
+    for row in database.rows():
+        try:
+            turns = str(sum(message.role == "user" for message in decode(row.messages)))
+        except BadRecord:
+            turns = "unreadable"
+        size = len(row.messages) / 1024
+        seen = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(row.seen_at))
+        print(f"{row.robot}\t{turns}\t{size:.1f}\t{seen}")
+    return 0
+
+
+def _forget(database: Database, robot: str) -> int:
+    found = database.forget(robot, time.time())
+    damaged = database.path.with_name(DAMAGED)
+    if damaged.exists():  # nobody can tell what is in it
+        damaged.unlink()
+        print(f"{damaged}: deleted too")
+    if not found:
+        return failed(f"{database.path} has no robot {robot!r}; `brain history list` tells them")
+    print(f"{robot}: forgotten; a brain that is running forgets it within {POLL_S:.0f} s")
+    return 0
+
+
+def _with_database(settings: Settings, use: Callable[[Database], int]) -> int:
+    try:
+        folder: Path = state_dir(settings, os.environ)
+        if not (folder / FILE).exists():
+            print(f"no conversations in {folder} (STATE_DIR names another folder)", file=sys.stderr)
+            return 1
+        database = Database(folder)
+    except (sqlite3.Error, OSError) as error:
+        return failed(f"the conversations can't be read: {error}")
+    try:
+        return use(database)
+    except (sqlite3.Error, OSError) as error:
+        return failed(f"{database.path}: {error}")
+    finally:
+        database.close()

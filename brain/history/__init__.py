@@ -1,0 +1,1 @@
+"""Conversations on disk: what a robot's history is across a restart of the brain."""
