@@ -28,7 +28,7 @@ from brain.dialogue.sessions import Sessions
 from brain.engines.ladder import EngineState
 from brain.engines.loader import EngineSet
 from brain.engines.ports import EngineUnavailable
-from brain.history.keeper import HistoryKeeper
+from brain.history.keeper import HistoryKeeper, Restored
 from brain.house import ConfigError, history_keeper, house_rules, with_usable_files
 from brain.ops import health
 from brain.ops.announce import Announcement, announce
@@ -144,9 +144,13 @@ def sessions_of(
 
 async def restore(sessions: Sessions, keeper: HistoryKeeper) -> None:
     """Start the keeper, and give the sessions what it has kept."""
-    keeper.forgotten = sessions.forget
-    for found in await keeper.start():
-        sessions.restore(found.robot, found.kept, age_s=found.age_s)
+
+    def found(one: Restored) -> None:
+        sessions.restore(one.robot, one.kept, age_s=one.age_s)
+
+    keeper.forgotten, keeper.found_late = sessions.forget, found
+    for one in await keeper.start():
+        found(one)
 
 
 async def _load(

@@ -161,7 +161,7 @@ class Sessions:
     def restore(self, robot: str, kept: Kept, *, age_s: float) -> None:
         """What another process kept of a robot, who left it `age_s` seconds ago.
 
-        To be called before robots come, in the order in which they left.
+        In the order in which they left. One that is back already has a new memory, and keeps it.
         """
         if robot not in self._memories:
             memory = self._remembered(robot, kept)

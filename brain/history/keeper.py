@@ -53,14 +53,16 @@ class _Wanted:
 class HistoryKeeper:
     """A `MemoryStore` in `folder`. Start it once, close it once; both from the event loop.
 
-    `forgotten` is called on the event loop for a robot that another process has deleted.
+    On the event loop, `forgotten` is called for a robot that another process has deleted, and
+    `found_late` for each that was found only after `start` had to give up.
     `clock`: seconds since 1970.
     """
 
     def __init__(
         self, folder: Path, limits: Limits, *, clock: Callable[[], float] = time.time
     ) -> None:
-        self.forgotten: Callable[[str], None] | None = None
+        self.forgotten: Callable[[str], None] = _tell_nobody
+        self.found_late: Callable[[Restored], None] = _tell_nobody
         self._folder = folder
         self._limits = limits
         self._clock = clock
@@ -68,6 +70,7 @@ class HistoryKeeper:
         self._note = ""
         self._database: Database | None = None
         self._tended_at = 0.0
+        self._loaded = False
         self._forgotten_until: int | None = None
         self._connected: set[str] = set()
         self._news = threading.Condition()
@@ -135,6 +138,8 @@ class HistoryKeeper:
         restored = self._surely(self.load) or ()
         if found.set_running_or_notify_cancel():
             found.set_result(restored)
+        else:
+            self._tell_found(restored)
         while True:
             with self._news:
                 if self._reason or not self._wanted:
@@ -162,13 +167,16 @@ class HistoryKeeper:
     def load(self) -> tuple[Restored, ...]:
         """Open the database and read it. Blocks; never raises."""
         try:
-            database = self._open()
-            now = self._clock()
-            self._save(database, now, (), ())
-            rows = database.rows()
+            return self._read(self._open())
         except (sqlite3.Error, OSError) as error:
             self._failed(error)
             return ()
+
+    def _read(self, database: Database) -> tuple[Restored, ...]:
+        now = self._clock()
+        self._save(database, now, (), ())
+        rows = database.rows()
+        self._loaded = True
         restored = [found for row in rows if (found := _restored(row, now)) is not None]
         log.info("history: %d conversation(s) in %s", len(restored), database.path)
         return tuple(restored)
@@ -181,6 +189,8 @@ class HistoryKeeper:
             (self._connected.add if want.connected else self._connected.discard)(robot)
         try:
             database = self._open()
+            if not self._loaded:
+                self._tell_found(self._read(database))
             # First: what waits was said before it was forgotten.
             gone = database.newly_forgotten()
             for robot in gone:
@@ -199,8 +209,15 @@ class HistoryKeeper:
 
     def _tell_forgotten(self, robot: str) -> None:
         log.info("history: robot %r was forgotten, by command", robot)
-        if self.forgotten is not None and self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self.forgotten, robot)
+        self._on_loop(self.forgotten, robot)
+
+    def _tell_found(self, restored: Sequence[Restored]) -> None:
+        for found in restored:
+            self._on_loop(self.found_late, found)
+
+    def _on_loop(self, tell: Callable[[T], object], what: T) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(tell, what)
 
     def _write(self, database: Database, wanted: dict[str, _Wanted], *, outside: bool) -> None:
         """`outside`: something was deleted by another process."""
@@ -252,6 +269,10 @@ class HistoryKeeper:
                 "history: conversations are in memory alone, and lost with this process: %s", reason
             )
         self._reason = reason
+
+
+def _tell_nobody(_: object) -> None:
+    """Until somebody cares."""
 
 
 def _restored(row: Row, now: float) -> Restored | None:

@@ -168,7 +168,7 @@ def test_a_robot_is_forgotten_by_command_while_the_brain_runs(tmp_path: Path) ->
         assert again.returncode == 1
         assert "no robot 'anna'" in again.stderr
         deadline = time.monotonic() + 20
-        while "forgotten" not in brain.log.read_text():
+        while "was forgotten, by command" not in brain.log.read_text():
             assert time.monotonic() < deadline, brain.log.read_text()
             time.sleep(0.05)
         assert not asyncio.run(resumed(brain))

@@ -12,6 +12,7 @@ import pytest
 
 from brain.dialogue.history import Said
 from brain.dialogue.memory import Kept
+from brain.history import database
 from brain.history.database import DAMAGED, FILE, Database, Limits, Row
 from brain.history.keeper import HistoryKeeper, Restored
 
@@ -123,6 +124,37 @@ def test_a_folder_that_cannot_be_written_costs_no_robot_anything(
     keeper.work()
     assert keeper.reason == ""
     assert kept_in(place) == {"r1": ANNA, "r2": BEN}  # what waited is written too
+
+
+def test_what_could_not_be_read_at_the_start_is_found_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_LOCKED_S", 0.0)
+
+    async def main() -> None:
+        earlier = a_keeper(tmp_path)
+        earlier.load()
+        earlier.keep("r1", ANNA, connected=False)
+        earlier.work()
+        other = Database(tmp_path)
+        other._sql.execute("PRAGMA locking_mode=EXCLUSIVE")
+        earlier._failed(OSError("closed"))
+        other._sql.execute("BEGIN EXCLUSIVE")
+        found: list[Restored] = []
+        keeper = a_keeper(tmp_path)
+        keeper.found_late = found.append
+        keeper._loop = asyncio.get_running_loop()
+        assert keeper.load() == ()
+        assert "locked" in keeper.reason
+        other._sql.execute("ROLLBACK")
+        other.close()
+        keeper.work()
+        keeper.work()
+        await asyncio.sleep(0)
+        assert found == [Restored("r1", ANNA, 0.0)]
+        assert keeper.reason == ""
+
+    asyncio.run(main())
 
 
 def test_a_disk_that_fills_up_under_way(tmp_path: Path) -> None:
