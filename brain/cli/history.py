@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from brain.cli.one_engine import failed
+from brain.cli.failing import failed
 from brain.history.database import DAMAGED, FILE, Database
 from brain.history.keeper import POLL_S
 from brain.history.records import BadRecord, decode
