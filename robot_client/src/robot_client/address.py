@@ -15,6 +15,8 @@ from robot_client.discovery import answering, find_brains
 
 DEFAULT_PORT = 8100
 AUTO = "auto"
+# What switches something on in the environment, in lower case.
+TRUE = frozenset({"1", "true", "yes", "on"})
 # A brain is taken when no other has been heard of for so long.
 QUIET_S = 0.5
 _INSTEAD = "or give its address instead of auto (--local-server-ip 192.168.1.20)"

@@ -8,6 +8,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from robot_client.address import TRUE
+
 
 def parser() -> argparse.ArgumentParser:
     """The command line. Defaults of the brain's address come from the environment."""
@@ -75,7 +77,7 @@ def add_address(group: argparse._ArgumentGroup) -> None:
         "--tls",
         "--local-server-tls",
         action="store_true",
-        default=(_environment("LOCAL_SERVER_TLS") or "").lower() in ("1", "true", "yes", "on"),
+        default=(_environment("LOCAL_SERVER_TLS") or "").lower() in TRUE,
         help="wss:// rather than ws:// (default $LOCAL_SERVER_TLS)",
     )
 

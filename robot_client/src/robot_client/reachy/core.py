@@ -201,9 +201,10 @@ class HandlerCore:
     async def _talk(self) -> None:
         locator = Locator(self.server.address, self.reactions.notice)
         token = self.server.address.token
-        async with Connection(locator, session=self._session(), token=token) as connection:
+        tools = self._tools()
+        async with Connection(locator, session=self._session(tools), token=token) as connection:
             conversation = Conversation(
-                connection, partial(PacedSpeaker, self._speaker_rate()), self._tools(), self._see
+                connection, partial(PacedSpeaker, self._speaker_rate()), tools, self._see
             )
             self._connection, self._conversation = connection, conversation
             talk = asyncio.create_task(conversation.run(), name="robot-client conversation")
@@ -222,11 +223,11 @@ class HandlerCore:
                     task.cancel()
                 await asyncio.wait({talk, pump})
 
-    def _session(self) -> Session:
+    def _session(self, tools: ToolBox) -> Session:
         session = Session(
             input_sample_rate=WIRE_RATE,
             output_sample_rate=WOBBLER_RATE,
-            tools=self._tools().specs,
+            tools=tools.specs,
             playback_marks=True,
             echo_cancellation=self.server.echo_cancellation,
         )

@@ -7,11 +7,12 @@ import contextlib
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from robot_client.pacing import FRAME_MS
 from robot_client.reachy.body import Careful
 from robot_client.reachy.messages import Shown, being_heard
 from robot_client.reachy.paced_speaker import PacedSpeaker
 
-FRAME_S = 0.02
+FRAME_S = FRAME_MS / 1000
 IDLE_WAIT_S = 0.1  # emit gives the app its turn this often
 PARTIAL_DELAY_S = 0.5
 MAX_FRAMES_WAITING = 8  # an app that takes no more is not playing: then nothing more is handed out

@@ -7,9 +7,7 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from robot_client.address import BrainAddress, brain_address
-
-TRUE = frozenset({"1", "true", "yes", "on"})
+from robot_client.address import TRUE, BrainAddress, brain_address
 
 
 @dataclass(frozen=True)
