@@ -19,7 +19,7 @@ PATH = Path(__file__).parent.parent / "docs" / "settings.md"
 INTRODUCTION = """\
 # Settings
 
-Written by `python -m tools.settings_page` from `brain/settings/model.py` and `brain/profiles/`.
+Written by `python -m tools.settings_page` from `brain/settings/sections/` and `brain/profiles/`.
 
 ## Where a value comes from
 

@@ -1,0 +1,1 @@
+"""The settings by what they are about; `brain.settings.model` puts them together."""

@@ -1,0 +1,65 @@
+"""The mouth and what it runs on."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from pydantic import BaseModel
+
+from brain.settings.fields import setting
+from brain.settings.values import FileOrName, TtsBackend
+
+_mouth = partial(setting, group="Mouth")
+_orpheus = partial(setting, group="Mouth: Orpheus")
+
+
+class MouthSettings(BaseModel):
+    """Part of `Settings`."""
+
+    tts_backend: TtsBackend = _mouth(
+        "auto", "What speaks (auto: Orpheus in performance mode, else Piper, else espeak)"
+    )
+    piper_voice: FileOrName = _mouth(
+        "pocket",
+        "Piper voice: an .onnx file with its .onnx.json beside it, here or in MODELS_DIR (pocket:"
+        " the embedded one; empty: none)",
+    )
+    tts_voice: str = _mouth("en-us", "Voice of espeak, as espeak names it", min_length=1)
+    tts_rate_wpm: int = _mouth(165, "How fast espeak speaks", unit="words/min", ge=80, le=450)
+    tts_busy_queue_threshold: int = _mouth(
+        0, "Texts in the works beyond which one more of /tts goes to espeak at once", ge=0, le=256
+    )
+    tts_timeout_s: float = _mouth(
+        20.0,
+        "Longest wait for the first and for each next block of sound",
+        unit="s",
+        ge=0.1,
+        le=600,
+    )
+    tts_model_name: str = _orpheus(
+        "canopylabs/orpheus-3b-0.1-ft", "Model of Orpheus: a repository on the hub", min_length=1
+    )
+    orpheus_voice: str = _orpheus("tara", "Voice of Orpheus, as the model names it", min_length=1)
+    orpheus_gpu_memory_utilization: float = _orpheus(
+        0.45, "Share of the GPU's memory that Orpheus takes", unit="of GPU", ge=0.01, le=1
+    )
+    orpheus_max_model_len: int = _orpheus(
+        8192, "Longest text with its sound that Orpheus takes", unit="tokens", ge=256, le=1048576
+    )
+    orpheus_max_num_seqs: int = _orpheus(8, "Texts that Orpheus speaks at once", ge=1, le=1024)
+    orpheus_max_num_batched_tokens: int = _orpheus(
+        512, "Tokens that Orpheus computes in one step", unit="tokens", ge=16, le=1048576
+    )
+    orpheus_idle_timeout_s: float = _orpheus(
+        8.0,
+        "Longest wait for the next sound of Orpheus, before it is started anew",
+        unit="s",
+        ge=0.1,
+        le=600,
+    )
+    orpheus_total_timeout_s: float = _orpheus(
+        60.0, "Longest that one text may take Orpheus", unit="s", ge=0.1, le=3600
+    )
+    orpheus_min_free_vram_gb: float = _orpheus(
+        10.0, "Free GPU memory that Orpheus needs to start", unit="GB", ge=0, le=1024
+    )

@@ -1,0 +1,80 @@
+"""A conversation: when a turn ends, who may interrupt whom, the character."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from pydantic import BaseModel
+
+from brain.settings.fields import setting
+from brain.settings.values import EchoMode, FileOrName
+
+_turn = partial(setting, group="Turns")
+
+
+class TurnSettings(BaseModel):
+    """Part of `Settings`."""
+
+    vad_threshold: float = _turn(
+        0.5,
+        "Sound is speech from this probability on (a robot may ask for another)",
+        ge=0.05,
+        le=0.95,
+    )
+    vad_silence_ms: int = _turn(
+        500,
+        "Silence that ends an utterance (a robot may ask for another)",
+        unit="ms",
+        ge=100,
+        le=5000,
+    )
+    pre_roll_ms: int = _turn(
+        300,
+        "Sound from before speech that is heard with it, so that no first word is lost",
+        unit="ms",
+        ge=0,
+        le=2000,
+    )
+    max_utterance_s: float = _turn(
+        30.0, "Longest utterance; what is longer is answered in parts", unit="s", ge=1, le=120
+    )
+    barge_in_ms: int = _turn(
+        300,
+        "Speech over a reply that stops it (where the robot cancels its echo)",
+        unit="ms",
+        ge=60,
+        le=3000,
+    )
+    echo: EchoMode = _turn(
+        "half_duplex",
+        "What the brain does about its own voice, unless the robot cancels its echo: half_duplex"
+        " hears nothing while it speaks, none hears all; guard is half_duplex for now",
+    )
+    tts_lead_ms: int = _turn(
+        600,
+        "Sound is sent at most so far ahead of the robot's speaker",
+        unit="ms",
+        ge=100,
+        le=10000,
+    )
+    tool_timeout_s: float = _turn(
+        15.0,
+        "So long the brain waits for the result of a tool, then speaks without it",
+        unit="s",
+        ge=0.1,
+        le=600,
+    )
+    default_tools: FileOrName = _turn(
+        "reachy_mini",
+        "Tools for a robot that offers none: a built-in set, a JSON file, or none",
+        min_length=1,
+    )
+    persona_file: FileOrName = _turn(
+        "", "The character: a text file, or the name of one that ships (empty: robo)"
+    )
+    emotions: bool = _turn(
+        True, "Ask the language model for a mood and gestures, sent before the sound"
+    )
+    converse_vad: bool = _turn(
+        False, "On /converse, silence ends a turn as well as end_utterance does"
+    )
