@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import socket as sockets
 import ssl
 from collections.abc import Mapping
@@ -52,7 +53,7 @@ async def dial(url: str, headers: Mapping[str, str] | None) -> ClientConnection 
             close_timeout=CLOSE_S,
             max_size=4 * MAX_MESSAGE_BYTES,
             write_limit=_WRITE_BYTES,
-            **_several_addresses(),
+            **_several_addresses(url),
         )
     except InvalidStatus as refusal:
         answer = refusal.response
@@ -133,15 +134,24 @@ class _DropAfter:
         self._socket.transport.abort()
 
 
-def _several_addresses() -> dict[str, Any]:
+def _several_addresses(url: str) -> dict[str, Any]:
     """A name may have an address that leads nowhere (a `.local` name's IPv6 address, mostly).
 
     Tried one after another, the first would use up all the time there is, each time. asyncio's own
-    loops can try them beside each other; others (uvloop) don't know the argument.
+    loops can try them beside each other; others (uvloop) don't know the argument. Only where there
+    may be several: cancelled in the moment of its success, such a race leaves its socket open.
     """
-    if isinstance(asyncio.get_running_loop(), asyncio.BaseEventLoop):
-        return {"happy_eyeballs_delay": _NEXT_ADDRESS_S}
-    return {}
+    if not isinstance(asyncio.get_running_loop(), asyncio.BaseEventLoop) or _is_literal(url):
+        return {}
+    return {"happy_eyeballs_delay": _NEXT_ADDRESS_S}
+
+
+def _is_literal(url: str) -> bool:
+    try:
+        ipaddress.ip_address(parse_uri(url).host)
+    except ValueError:
+        return False
+    return True
 
 
 def _keep_buffers_small(socket: ClientConnection) -> None:
