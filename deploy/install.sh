@@ -83,7 +83,7 @@ preflight() {
     local options=()
     if [ -n "$root" ]; then options+=(--root "$root"); fi
     if [ "$script" = desktop ]; then options+=(--venv "${1:-/nonexistent}"); fi
-    "$here/$script/preflight.sh" "${options[@]}" || status=$?
+    bash "$here/$script/preflight.sh" "${options[@]}" || status=$?
     if ((status < 2)); then return; fi
     if [ -z "$force" ]; then refuse 'mend the errors above, or go on all the same with --force'; fi
     warn '--force: going on although the machine is not fit'
@@ -93,7 +93,7 @@ install_version() {
     settle_profile
     find_source
     check_source
-    check_systemd
+    if [ -z "$dry" ]; then check_systemd; fi
     make_version
     preflight_of_wheels
     local before

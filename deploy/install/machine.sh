@@ -11,8 +11,10 @@ etc=$root/etc/brain
 # Whether anything changed that a running brain has to be restarted for.
 changed=
 
-say() { printf 'install: %s\n' "$*"; }
-warn() { printf 'install: %s\n' "$*" >&2; }
+# A terminal that went away, with its network, must not end this halfway.
+trap '' HUP PIPE
+say() { printf 'install: %s\n' "$*" || true; }
+warn() { printf 'install: %s\n' "$*" >&2 || true; }
 fail() { warn "$*"; exit 1; }
 refuse() { warn "$*"; exit 2; }
 
@@ -70,6 +72,14 @@ become_the_only_one() {
     flock -n 9 || fail 'another install.sh is at work'
 }
 
+# What is needed of systemd.
+check_systemd() {
+    local name version
+    for name in systemctl systemd-sysusers systemd-tmpfiles; do program "$name" >/dev/null || exit 2; done
+    version=$(systemctl --version | awk 'NR == 1 { print $2 }')
+    if ((version < 247)); then refuse "this needs systemd 247 or later; here is $version"; fi
+}
+
 systemd_runs() { [ -d "$root/run/systemd/system" ]; }
 
 systemctl() { "$(program systemctl)" "$@"; }
@@ -80,11 +90,20 @@ wheel_tags() {
         tr '\n' ' '
 }
 
-# Sets `python` to one that the wheels in a folder are for. The service sees no home folder, so that
+# Whether the wheels in a folder are for this kind of processor.
+check_processor() {
+    local foreign
+    foreign=$(find "$1" -maxdepth 1 -name '*linux*_*.whl' ! -name "*_$(uname -m).whl" | head -n 1)
+    if [ -n "$foreign" ]; then
+        refuse "$(basename "$foreign") is for another processor: this machine is $(uname -m)"
+    fi
+}
+
+# Sets `python` to one that the wheels in a folder, if given, are for. The service sees no home folder, so that
 # a Python in one (pyenv's, say) is none.
 choose_python() {
-    local tags candidates candidate told tag prefix why=''
-    tags=$(wheel_tags "$1")
+    local tags='' candidates candidate told tag prefix why=''
+    if [ -n "${1:-}" ]; then tags=$(wheel_tags "$1"); fi
     candidates=("$python")
     if [ -z "$python" ]; then
         candidates=(/usr/bin/python3 /usr/bin/python3.{10..13} /usr/local/bin/python3

@@ -12,12 +12,6 @@ command=$root/usr/local/bin/brain
 settle_s=3
 started_at=0
 
-check_systemd() {
-    local name
-    if [ -n "$dry" ]; then return; fi
-    for name in systemctl systemd-sysusers systemd-tmpfiles; do program "$name" >/dev/null || exit 2; done
-}
-
 # put_in_force VERSION BEFORE: units, links, and the boot. BEFORE, if given, is what to go back to.
 put_in_force() {
     local version=$1 before=$2 from=$1/deploy/systemd
@@ -98,7 +92,7 @@ start_and_wait() {
         return
     fi
     started_at=$(date +%s)
-    systemctl stop brain.service brain-last-resort.service || true
+    systemctl stop brain.service brain-last-resort.service 2>/dev/null || true
     systemctl reset-failed brain.service brain-last-resort.service 2>/dev/null || true
     say "starting the brain (at most $patience s)"
     systemctl --no-block start brain.service

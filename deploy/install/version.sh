@@ -11,7 +11,7 @@
 
 here=${here:-} python=${python:-} profile=${profile:-} offline=${offline:-} task=${task:-}
 without_extra=${without_extra:-} base=${base:-}
-source='' target='' made='' python_tag=''
+source='' target='' made='' python_tag='' unbuilt=''
 
 version_in_force() { version_by current; }
 version_before() { version_by previous; }
@@ -31,10 +31,12 @@ find_source() {
     if [ -n "$offline" ]; then
         [ -d "$offline" ] || refuse "there is no folder $offline"
         source=$(cd "$offline" && pwd)
-    elif [ -f "$checkout/.complete" ]; then
-        source=$checkout
+    elif [ -f "$checkout/SHA256SUMS" ]; then
+        source=$checkout # these scripts came with a wheelhouse
     elif [ -f "$checkout/pyproject.toml" ]; then
-        build_wheelhouse "$checkout"
+        build_wheelhouse
+    elif [ -f "$checkout/.complete" ] && [ "$task" = install ]; then
+        source=$checkout
     else
         refuse 'from where? --offline DIR names a wheelhouse'
     fi
@@ -43,19 +45,18 @@ find_source() {
 # From the internet: the same wheelhouse as for machines without, in the cache.
 build_wheelhouse() {
     local cache=${ROBOT_BRAIN_CACHE:-$root/var/cache/robot-brain} builder
-    source=$cache/wheelhouse-$profile
+    choose_python
     case $profile in
-        orin-nx) builder=("$here/jetpack/build-wheels.sh" --out "$source") ;;
-        rtx3090*) builder=("$here/build-wheelhouse.sh" --out "$source" --cuda 86) ;;
-        *) builder=("$here/build-wheelhouse.sh" --out "$source" --native) ;;
+        orin-nx) builder=("$here/jetpack/build-wheels.sh" --out "$cache/wheelhouse-jetson") ;;
+        rtx3090*) builder=("$here/build-wheelhouse.sh" --cuda 86 --out "$cache/wheelhouse-cuda86") ;;
+        *) builder=("$here/build-wheelhouse.sh" --native --out "$cache/wheelhouse") ;;
     esac
-    if [ "$profile" != orin-nx ]; then
-        choose_python /nonexistent
-        builder+=(--python "$python")
-    fi
+    builder+=(--python "$python")
+    source=${builder[*]: -3:1}
+    unbuilt=$dry
     step "fetch and build the wheels of this checkout in $source" \
         env ROBOT_BRAIN_CACHE="$cache" "${builder[@]}" ||
-        fail 'the wheels could not be built, see above; nothing was changed'
+        fail 'the wheels could not be built, see above; nothing was installed'
 }
 
 # Whether it is whole, for this machine, and has what the profile needs. Sets `target`.
@@ -66,7 +67,7 @@ check_source() {
         check_extras "$source/requirements.txt"
         return
     fi
-    if [ ! -d "$source" ]; then # a dry run of a build
+    if [ -n "$unbuilt" ]; then
         target=$base/$(sed -n 's/^__version__ = "\(.*\)"/\1/p' "$here/../brain/__init__.py")-...
         return
     fi
@@ -80,14 +81,15 @@ check_source() {
             refuse "$source/SHA256SUMS does not name $file"
     done
     check_extras "$source/requirements.txt"
+    check_processor "$source"
     choose_python "$source"
     version=$(basename "$wheel" | cut -d- -f2)
     print=$({ echo "$python_tag"; sha256sum <"$wheel"; sha256sum <"$source/requirements.txt"
         cd "$here" && find . -type f -print0 | sort -z | xargs -0 sha256sum; } | sha256sum)
     target=$base/$version-${print:0:8}
-    # Unpacked and compiled to bytecode, wheels take up to five times their size.
+    # Unpacked and compiled to bytecode, wheels take three times their size (710 MB of 236).
     if [ ! -f "$target/.complete" ]; then
-        enough_disk $(($(du -ck "$source"/*.whl | tail -n 1 | cut -f1) * 5 + 51200))
+        enough_disk $(($(du -ck "$source"/*.whl | tail -n 1 | cut -f1) * 4 + 51200))
     fi
 }
 
@@ -140,6 +142,9 @@ fill_version() {
     fi
     ln -s ../venv/bin/brain "$target/bin/brain"
     cp -r "$here" "$target/deploy"
+    # A stick with a FAT file system knows no modes.
+    chmod -R u=rwX,go=rX "$target/deploy"
+    chmod 0755 "$target"/deploy/{,*/}*.sh "$target"/deploy/systemd/brain-{last-resort,memory-prepare}
     cp "$source/requirements.txt" "$source/constraints.txt" "$target/"
     check_libraries
     # What a power cut must not take: first all of it, then the word that it is all.
@@ -175,11 +180,12 @@ check_libraries() {
         module=${name#*:}
         grep -q "^${name%:*}==" "$source/requirements.txt" || continue
         problem=$("$target/venv/bin/python" -I -c "import $module" 2>&1) && continue
-        problem=$(tail -n 1 <<<"$problem")
+        problem=$(tail -n 1 <<<"${problem:-it crashes}")
         case $problem in
             *libgomp.so.1*) problem+=' (apt install libgomp1)' ;;
             *libstdc++.so.6*) problem+=' (apt install libstdc++6)' ;;
             *libopenblas.so*) problem+=' (apt install libopenblas0)' ;;
+            *GLIBC*) problem+=' (the wheels were built on a newer system than this one)' ;;
             *libcu* | *libnv*) problem+=' (the CUDA that it was built with is missing here)' ;;
         esac
         fail "$module does not load: $problem; nothing was put in force"

@@ -62,7 +62,7 @@ fi
 
 locked() { sed -n "s/^$1==\([^ ;]*\).*/\1/p" "$repository/$2" | head -n 1; }
 llama_version=$(locked llama-cpp-python llama-cpp.lock)
-ct2_version=$(locked ctranslate2 requirements.lock)
+ct2_version=$(locked ctranslate2 appliance.lock)
 if [ -z "$llama_version" ] || [ -z "$ct2_version" ]; then
     fail 'the locks do not name llama-cpp-python and ctranslate2'
 fi
@@ -271,13 +271,13 @@ pinned() {
 # The brain's own lock, with the wheel for the GPU in the place of the index's for the CPU.
 write_requirements() {
     local others=$out/.others.part
-    awk '/^[a-z0-9]/ { skip = /^ctranslate2==/ } !skip' "$repository/requirements.lock" >"$others"
+    awk '/^[a-z0-9]/ { skip = /^ctranslate2==/ } !skip' "$repository/appliance.lock" >"$others"
     { cat "$others"; pinned ctranslate2 "$ct2_version"; pinned llama-cpp-python "$llama_version"; } \
         >"$out/.requirements.part"
     if [ -n "$everything" ]; then
         say 'fetching the other wheels of the lock'
         quietly pip download --no-deps --only-binary :all: --require-hashes -d "$out" -r "$others" ||
-            fail "not all wheels of requirements.lock could be fetched; the whole log is in $log"
+            fail "not all wheels of appliance.lock could be fetched; the whole log is in $log"
         say 'building the wheel of the brain itself'
         quietly pip wheel --no-deps --no-build-isolation -w "$out" "$repository" ||
             fail "the brain's own wheel could not be built; the whole log is in $log"
@@ -317,7 +317,10 @@ prepare
 write_constraints
 write_requirements
 if [ -n "$everything" ]; then check_on_gpu; fi
-(cd "$out" && sha256sum ./*.whl requirements.txt constraints.txt >.SHA256SUMS.part &&
-    mv .SHA256SUMS.part SHA256SUMS)
-say "ready: $out"
-say "install from it as deploy/jetpack/README.md says"
+# The installer comes along: a stick with this folder is all that another board needs.
+rm -rf "$out/deploy"
+cp -r "$repository/deploy" "$out/deploy"
+(cd "$out" && find ./*.whl requirements.txt constraints.txt deploy -type f -print0 | sort -z |
+    xargs -0 sha256sum >.SHA256SUMS.part && mv .SHA256SUMS.part SHA256SUMS)
+say "ready: $out; install from it with"
+say "  sudo bash $out/deploy/install.sh --profile orin-nx"

@@ -43,6 +43,7 @@ case " $* " in
         fi
         printf '%s\\n' "ActiveState=$(state)" MainPID=77 "NRestarts=${restarts:-0}"
         exit ;;
+    *' --version '*) echo 'systemd 252 (252.39)'; exit ;;
     *' is-active '*) [ "$(state)" = active ]; exit ;;
     *' start brain.service '*) echo activating >"$unit/state" ;;
     *' stop brain.service '*) echo inactive >"$unit/state" ;;

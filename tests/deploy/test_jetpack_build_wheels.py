@@ -273,4 +273,4 @@ def test_two_builds_in_one_folder_are_kept_apart(build: _Build) -> None:
 
 
 def _lock() -> str:
-    return (REPOSITORY / "requirements.lock").read_text("utf-8")
+    return (REPOSITORY / "appliance.lock").read_text("utf-8")
