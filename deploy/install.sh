@@ -15,7 +15,8 @@
 # Exit status: 0 done, 1 failed (the version before is back), 2 refused, 64 wrong usage.
 set -euo pipefail
 umask 022
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# The folder itself, and not the link `current` that may lead to it.
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 
 wrong() { echo "install: $*; try --help" >&2; exit 64; }
 

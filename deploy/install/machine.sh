@@ -68,7 +68,7 @@ become_the_only_one() {
     fi
     if [ "$task" != install ] && [ ! -d "$base" ]; then return; fi
     mkdir -p "$base"
-    exec 9>"$base/.lock"
+    exec 9>>"$base/.lock"
     flock -n 9 || fail 'another install.sh is at work'
 }
 

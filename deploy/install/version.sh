@@ -30,7 +30,7 @@ find_source() {
     checkout=$(cd "$here/.." && pwd)
     if [ -n "$offline" ]; then
         [ -d "$offline" ] || refuse "there is no folder $offline"
-        source=$(cd "$offline" && pwd)
+        source=$(cd "$offline" && pwd -P)
     elif [ -f "$checkout/SHA256SUMS" ]; then
         source=$checkout # these scripts came with a wheelhouse
     elif [ -f "$checkout/pyproject.toml" ]; then
@@ -163,7 +163,7 @@ fill_environment() {
     # The brain's own wheel by its checksum, too.
     {
         cat "$source/requirements.txt"
-        echo "robot-brain==$(basename "$wheel" | cut -d- -f2) --hash=sha256:$(
+        printf '\n%s\n' "robot-brain==$(basename "$wheel" | cut -d- -f2) --hash=sha256:$(
             sha256sum "$wheel" | cut -d' ' -f1)"
     } >"$target/.requirements.txt"
     env -i "PATH=$PATH" LC_ALL=C.UTF-8 PIP_CONFIG_FILE=/dev/null "$target/venv/bin/python" \

@@ -1,8 +1,8 @@
 """A machine in a folder to install on, and tiny wheelhouses to install from.
 
-Stand-ins: systemctl (one service, which is READY unless the version in force is named in `broken`),
-systemd-sysusers, systemd-tmpfiles, journalctl, sleep; and wheels that hold next to nothing under the
-names of the brain and its engines. Python, venv, pip and all checksums are real.
+Stand-ins: systemctl (one service, which is READY unless the version in force is named in
+`broken`), systemd-sysusers, systemd-tmpfiles, journalctl, sleep; and wheels that hold next to
+nothing under the names of the brain and its engines. Python, venv, pip, all checksums are real.
 """
 
 from __future__ import annotations
@@ -100,16 +100,15 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def wheelhouse(folder: Path, version: str = "0.1.0", *, extra: str = "", says: str = "") -> Path:
-    """A wheelhouse with a brain of this version. `extra`: one more distribution; `says`: its code."""
+def wheelhouse(folder: Path, version: str = "0.1.0") -> Path:
+    """A wheelhouse with a brain of this version."""
     folder.mkdir()
-    engines = [*ENGINES, *filter(None, [extra])]
     lines = []
-    for name in engines:
+    for name in ENGINES:
         module = _MODULES.get(name, name.replace("-", "_"))
         made = wheel(folder, name, "1.0", {f"{module}/__init__.py": ""})
         lines.append(f"{name}==1.0 \\\n    --hash=sha256:{sha256(made)}\n")
-    main = f"def main():\n    print('robot-brain {version}', {says!r})\n"
+    main = f"def main():\n    print('robot-brain {version}')\n"
     wheel(folder, "robot-brain", version, {"brain/__init__.py": "", "brain/cli.py": main})
     (bundled,) = (Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl")
     shutil.copy(bundled, folder)
@@ -164,7 +163,7 @@ class Machine:
     def linked(self, name: str) -> str:
         """The version that `current` or `previous` leads to; empty if there is no such link."""
         link = self.base / name
-        return os.readlink(link) if link.is_symlink() else ""
+        return str(link.readlink()) if link.is_symlink() else ""
 
     def drop_ins(self) -> list[str]:
         folder = self.root / "etc/systemd/system/brain.service.d"
@@ -192,7 +191,7 @@ class Machine:
 
 def _kind(path: Path) -> str:
     if path.is_symlink():
-        return f"link {os.readlink(path)}"
+        return f"link {path.readlink()}"
     return "folder" if path.is_dir() else f"file {sha256(path)}"
 
 
