@@ -65,16 +65,20 @@ BRAIN_PROFILE=$profile
 STATE_DIR=/var/lib/brain
 EOF
     )
+    settings_whole
+}
+
+settings_whole() {
+    sync "$etc/.brain.env.part"
     mv -T "$etc/.brain.env.part" "$etc/brain.env"
-    sync -f "$etc"
+    sync "$etc"
 }
 
 # edit_settings FUNCTION [PROFILE]: the old file or the new one, whole, with its owner and mode.
 edit_settings() {
     cp -p "$etc/brain.env" "$etc/.brain.env.part"
     "$@" <"$etc/brain.env" >"$etc/.brain.env.part"
-    mv -T "$etc/.brain.env.part" "$etc/brain.env"
-    sync -f "$etc"
+    settings_whole
 }
 
 # What stands behind the value, a comment or a carriage return, stays.

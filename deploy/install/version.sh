@@ -150,7 +150,7 @@ fill_version() {
     # What a power cut must not take: first all of it, then the word that it is all.
     sync -f "$target"
     touch "$target/.complete"
-    sync -f "$target"
+    sync "$target"
 }
 
 # From the wheelhouse alone, by its own pip, with no word from this machine's settings for pip.
@@ -198,10 +198,13 @@ check_libraries() {
 link() {
     ln -sfn "$(basename "$2")" "$base/.$1.new"
     mv -T "$base/.$1.new" "$base/$1"
-    sync -f "$base"
+    sync "$base"
 }
 
-trial_begins() { basename "$1" >"$base/.on-trial"; sync -f "$base"; }
+trial_begins() {
+    basename "$1" >"$base/.on-trial"
+    sync "$base/.on-trial" "$base"
+}
 trial_ended() { rm -f "$base/.on-trial"; }
 
 # What is neither in force nor the one before goes: versions of long ago, and halves.
