@@ -22,7 +22,7 @@ refuse() { warn "$*"; exit 2; }
 program() {
     local folder
     if [ -z "$root" ]; then
-        command -v "$1" || fail "$1 isn't here: this needs systemd 247 or later"
+        type -P "$1" || fail "$1 isn't here: this needs systemd 247 or later"
         return
     fi
     for folder in usr/bin usr/sbin; do
