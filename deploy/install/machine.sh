@@ -62,7 +62,12 @@ put_whole() {
 }
 
 become_the_only_one() {
-    if [ -n "$dry" ]; then return; fi
+    if [ -n "$dry" ]; then
+        if [ -d "$etc" ] && [ ! -x "$etc" ]; then
+            warn "${etc#"$root"} can't be looked into: with sudo, --dry-run tells more"
+        fi
+        return
+    fi
     if [ -z "$root" ] && [ "$(id -u)" -ne 0 ]; then
         fail 'this changes the system: run it with sudo, or with --dry-run to see what it would do'
     fi

