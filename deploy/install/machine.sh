@@ -98,7 +98,7 @@ wheel_tags() {
 # Whether the wheels in a folder are for this kind of processor.
 check_processor() {
     local foreign
-    foreign=$(find "$1" -maxdepth 1 -name '*linux*_*.whl' ! -name "*_$(uname -m).whl" | head -n 1)
+    foreign=$(find "$1" -maxdepth 1 -name '*linux*_*.whl' ! -name "*_$(uname -m).whl" -print -quit)
     if [ -n "$foreign" ]; then
         refuse "$(basename "$foreign") is for another processor: this machine is $(uname -m)"
     fi
@@ -111,7 +111,8 @@ choose_python() {
     if [ -n "${1:-}" ]; then tags=$(wheel_tags "$1"); fi
     candidates=("$python")
     if [ -z "$python" ]; then
-        candidates=(/usr/bin/python3 /usr/bin/python3.{10..13} /usr/local/bin/python3
+        # /usr/bin/python3 is another one after an upgrade of the system; what it leads to stays.
+        candidates=("$(readlink -f /usr/bin/python3)" /usr/bin/python3.{10..13}
             /usr/local/bin/python3.{10..13})
     fi
     for candidate in "${candidates[@]}"; do

@@ -61,7 +61,7 @@ build_wheelhouse() {
 
 # Whether it is whole, for this machine, and has what the profile needs. Sets `target`.
 check_source() {
-    local wheel version print file
+    local wheel version print file named
     if [ -f "$source/.complete" ]; then
         target=$source
         check_extras "$source/requirements.txt"
@@ -76,8 +76,9 @@ check_source() {
         refuse "$source isn't whole: copy it again (or fill it again with its build script)"
     wheel=$(find "$source" -maxdepth 1 -name 'robot_brain-*.whl')
     [ -f "$wheel" ] || refuse "$source has no robot_brain-*.whl, or more than one"
+    named=$(sed 's/^[0-9a-f]* [ *]\(\.\/\)\{0,1\}//' "$source/SHA256SUMS")
     for file in requirements.txt "$(basename "$wheel")"; do
-        sed 's/^[0-9a-f]* [ *]\(\.\/\)\{0,1\}//' "$source/SHA256SUMS" | grep -qxF "$file" ||
+        grep -qxF "$file" <<<"$named" ||
             refuse "$source/SHA256SUMS does not name $file"
     done
     check_extras "$source/requirements.txt"
@@ -135,10 +136,11 @@ fill_version() {
     : >"$log"
     fill_environment >>"$log" 2>&1 || {
         tail -n 15 "$log" >&2
-        fail "the packages could not be installed, see ${log#"$root"}; nothing was put in force"
+        fail_version "the packages could not be installed, see ${log#"$root"}"
     }
-    if find "$target/venv" -type d -path '*-packages/torch' | grep -q . && [ "$profile" != rtx3090ti ]; then
-        fail 'torch came along with the base: this must not be; nothing was put in force'
+    if [ "$profile" != rtx3090ti ] &&
+        [ -n "$(find "$target/venv" -type d -path '*-packages/torch' -print -quit)" ]; then
+        fail_version 'torch came along with the base, where it has no business'
     fi
     ln -s ../venv/bin/brain "$target/bin/brain"
     cp -r "$here" "$target/deploy"
@@ -151,6 +153,12 @@ fill_version() {
     sync -f "$target"
     touch "$target/.complete"
     sync "$target"
+}
+
+# What can't be used mustn't fill the disk either.
+fail_version() {
+    rm -rf "$target"
+    fail "$1; nothing was put in force"
 }
 
 # From the wheelhouse alone, by its own pip, with no word from this machine's settings for pip.
@@ -188,10 +196,10 @@ check_libraries() {
             *GLIBC*) problem+=' (the wheels were built on a newer system than this one)' ;;
             *libcu* | *libnv*) problem+=' (the CUDA that it was built with is missing here)' ;;
         esac
-        fail "$module does not load: $problem; nothing was put in force"
+        fail_version "$module does not load: $problem"
     done
     problem=$("$target/bin/brain" --version 2>&1) ||
-        fail "the brain does not start: $(tail -n 1 <<<"$problem"); nothing was put in force"
+        fail_version "the brain does not start: $(tail -n 1 <<<"$problem")"
 }
 
 # link NAME VERSION: in one step, so that there is always one, and a whole one.

@@ -165,5 +165,6 @@ def test_a_library_that_is_missing_is_named_with_its_package(machine: Machine, h
     assert done.status == 1
     assert "apt install libgomp1); nothing was put in force" in done.err
     assert machine.linked("current") == ""
+    assert not list(machine.base.glob("0.1.0-*"))
     assert not machine.env_file.exists()
     assert machine.asked() == []
