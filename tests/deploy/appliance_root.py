@@ -18,6 +18,8 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import pip
+
 from tests.deploy.jetson_root import REPOSITORY
 
 ENGINES = ("llama-cpp-python", "faster-whisper", "piper-tts")
@@ -100,8 +102,10 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def wheelhouse(folder: Path, version: str = "0.1.0") -> Path:
-    """A wheelhouse with a brain of this version."""
+def wheelhouse(folder: Path, version: str = "0.1.0", *, pip_as_it_comes: bool = False) -> Path:
+    """A wheelhouse with a brain of this version. Its pip is unpacked, unless it is to be as it
+    comes: from a zip, Python compiles it every time.
+    """
     folder.mkdir()
     lines = []
     for name in ENGINES:
@@ -110,8 +114,11 @@ def wheelhouse(folder: Path, version: str = "0.1.0") -> Path:
         lines.append(f"{name}==1.0 \\\n    --hash=sha256:{sha256(made)}\n")
     main = f"def main():\n    print('robot-brain {version}')\n"
     wheel(folder, "robot-brain", version, {"brain/__init__.py": "", "brain/cli.py": main})
-    (bundled,) = (Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl")
-    shutil.copy(bundled, folder)
+    if pip_as_it_comes:
+        (bundled,) = (Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl")
+        shutil.copy(bundled, folder)
+    else:
+        shutil.copytree(Path(pip.__file__).parent, folder / "pip-0-py3-none-any.whl/pip")
     (folder / "requirements.txt").write_text("".join(lines), "utf-8")
     (folder / "constraints.txt").write_text("llama-cpp-python==1.0\n", "utf-8")
     sign(folder)
@@ -120,7 +127,8 @@ def wheelhouse(folder: Path, version: str = "0.1.0") -> Path:
 
 def sign(folder: Path) -> None:
     """Writes SHA256SUMS of what is in the folder."""
-    files = [path for path in sorted(folder.iterdir()) if path.name != "SHA256SUMS"]
+    files = [path for path in sorted(folder.iterdir()) if path.is_file()]
+    files = [path for path in files if path.name != "SHA256SUMS"]
     text = "".join(f"{sha256(path)}  ./{path.name}\n" for path in files)
     (folder / "SHA256SUMS").write_text(text, "utf-8")
 

@@ -24,7 +24,7 @@ ADMINS = "20-admin.conf"
 def houses(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Wheelhouses of two versions, "1" and "2"."""
     folder = tmp_path_factory.mktemp("wheels")
-    wheelhouse(folder / "1", "0.1.0")
+    wheelhouse(folder / "1", "0.1.0", pip_as_it_comes=True)
     wheelhouse(folder / "2", "0.2.0")
     return folder
 
