@@ -13,7 +13,7 @@
 #   --force          even if the preflight of this machine found errors
 #   --root DIR       below this folder, with the programs in it; for tests
 # Exit status: 0 done, 1 failed (the version before is back), 2 refused, 64 wrong usage.
-set -euo pipefail
+set -Eeuo pipefail
 umask 022
 # The folder itself, and not the link `current` that may lead to it.
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)

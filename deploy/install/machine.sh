@@ -17,6 +17,8 @@ say() { printf 'install: %s\n' "$*" || true; }
 warn() { printf 'install: %s\n' "$*" >&2 || true; }
 fail() { warn "$*"; exit 1; }
 refuse() { warn "$*"; exit 2; }
+# Whatever wasn't foreseen; a second run goes on from there.
+trap 'warn "stopped, since this failed: $BASH_COMMAND"' ERR
 
 # With a root, only the programs in it: the tests must not change the machine they run on.
 program() {

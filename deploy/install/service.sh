@@ -40,13 +40,19 @@ put_units() {
     changed=${changed:-$before}
     put "$1/brain.tmpfiles.conf" "$tmpfiles"
     # Folders, owners and modes; what is right stays as it is.
-    if [ -z "$dry" ]; then "$(program systemd-tmpfiles)" --create "$tmpfiles"; fi
+    if [ -z "$dry" ]; then make_folders; fi
     if ! cmp -s "$1/brain.journald.conf" "$journald"; then
         step "write ${journald#"$root"}" put_whole "$1/brain.journald.conf" "$journald"
         if systemd_runs; then
             step 'restart the journal' systemctl restart systemd-journald.service
         fi
     fi
+}
+
+make_folders() {
+    "$(program systemd-tmpfiles)" --create "$tmpfiles" && return
+    if systemd_runs; then fail "the folders could not be made as ${tmpfiles#"$root"} has them"; fi
+    say 'the folders are made at the next boot'
 }
 
 make_user() { "$(program systemd-sysusers)" "$sysusers"; }
