@@ -104,7 +104,7 @@ install_version() {
 }
 
 preflight_of_wheels() {
-    if [ -n "$made" ] && [[ "$profile" = rtx3090* ]]; then preflight "$target/venv"; fi
+    if [[ "$profile" = rtx3090* ]] && [ -d "$target/venv" ]; then preflight "$target/venv"; fi
 }
 
 # Puts a version in force and sees it become READY, or puts back the one before.
@@ -136,6 +136,8 @@ switch_to() {
     # What was before that one, and not the version that has just failed.
     if [ -n "$older" ]; then link previous "$older"; else rm -f "$base/previous"; fi
     trial_ended
+    # It is known to be good: however little time the new one was given, this one has its own.
+    if ((patience < 900)); then patience=900; fi
     if start_and_wait; then
         fail "$(basename "$target") did not become READY; $(basename "$before") is back in force"
     fi

@@ -11,7 +11,7 @@
 
 here=${here:-} python=${python:-} profile=${profile:-} offline=${offline:-} task=${task:-}
 without_extra=${without_extra:-} base=${base:-}
-source='' target='' made='' python_tag='' unbuilt=''
+source='' target='' python_tag='' unbuilt=''
 
 version_in_force() { version_by current; }
 version_before() { version_by previous; }
@@ -118,14 +118,13 @@ check_extras() {
     exit 2
 }
 
-# Makes `target` unless it is there whole; sets `made`.
+# Makes `target` unless it is there whole.
 make_version() {
     if [ -f "$target/.complete" ]; then
         say "$(basename "$target") is there already"
         if [ -n "$dry" ] || "$target/bin/brain" --version >/dev/null; then return; fi
         warn 'but it is broken, and made again'
     fi
-    made=1
     step "make ${target#"$root"} with $python: about a minute" fill_version
 }
 

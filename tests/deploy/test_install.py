@@ -140,6 +140,23 @@ def test_an_installed_version_can_change_the_profile_by_itself(machine: Machine)
     assert "10-desktop.conf, which is for another profile" in done.out
 
 
+def test_wheels_that_do_not_see_the_gpu_are_not_put_in_force(machine: Machine) -> None:
+    """The driver is well, and the wheels are for the CPU."""
+    smi = machine.root / "usr/bin/nvidia-smi"
+    smi.write_text("#!/bin/sh\necho 'NVIDIA GeForce RTX 3090, 570.86.15, 24576'\n")
+    smi.chmod(0o755)
+    (machine.root / "dev").mkdir()
+    (machine.root / "dev/nvidia-uvm").touch()
+    before = machine.tree()
+    script = machine.base / "current/deploy/install.sh"
+    done = machine.install("--profile", "rtx3090", script=script)
+    assert done.status == 2
+    assert "error    llama.cpp" in done.out
+    assert "ok       driver" in done.out
+    assert machine.tree() == before
+    assert machine.asked() == []
+
+
 def test_an_upgrade_keeps_the_version_before(machine: Machine, houses: Path) -> None:
     old = machine.linked("current")
     done = machine.install("--upgrade", "--offline", houses / "2")
