@@ -83,7 +83,7 @@ preflight() {
     say "is this machine fit for $profile? ($script/preflight.sh)"
     local options=()
     if [ -n "$root" ]; then options+=(--root "$root"); fi
-    if [ "$script" = desktop ]; then options+=(--venv "${1:-/nonexistent}"); fi
+    if [ "$script" = desktop ]; then options+=(--venv "${1:-none}"); fi
     bash "$here/$script/preflight.sh" "${options[@]}" || status=$?
     if ((status < 2)); then return; fi
     if [ -z "$force" ]; then refuse 'mend the errors above, or go on all the same with --force'; fi

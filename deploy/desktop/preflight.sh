@@ -2,7 +2,8 @@
 # Is this desktop with an NVIDIA GPU fit for the brain (profiles rtx3090, rtx3090ti)? Looks; with
 # --fix it also makes /dev/nvidia-uvm, which a machine without a desktop may lack after a boot.
 # Usage: preflight.sh [--json] [--fix] [--dry-run] [--venv DIR] [--root DIR]
-#   --venv DIR  the brain's Python environment, to ask its wheels (default: .venv of this checkout)
+#   --venv DIR  the brain's Python environment, to ask its wheels (default: .venv of this checkout;
+#              none: there is none yet)
 # Exit status: 0 all is well, 1 warnings, 2 errors, 64 wrong usage.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -19,7 +20,7 @@ while [ $# -gt 0 ]; do
         --dry-run) dry=1 ;;
         --venv) venv=${2:?--venv wants a folder}; shift ;;
         --root) root=${2:?--root wants a folder}; shift ;;
-        -h | --help) sed -n '2,6s/^# \{0,1\}//p' "$0"; exit 0 ;;
+        -h | --help) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 0 ;;
         *) echo "preflight: $1 isn't known; try --help" >&2; exit 64 ;;
     esac
     shift
@@ -102,6 +103,7 @@ ask() { "$venv/bin/python" -c "$1" 2>&1 | tail -n 1; }
 
 check_wheels() {
     local answer
+    if [ "$venv" = none ]; then return; fi
     if [ ! -x "$venv/bin/python" ]; then
         finding warning wheels "no Python environment in $venv, so its wheels were not looked at" \
             'set it up (tools/setup.sh), or name it with --venv'

@@ -75,6 +75,11 @@ def test_no_driver_at_all(tmp_path: Path) -> None:
     assert "apt install nvidia-driver" in found["driver"]["todo"]
 
 
+def test_wheels_that_are_not_there_yet_are_not_asked(tmp_path: Path) -> None:
+    status, found = _check(_desktop(tmp_path), "--venv", "none")
+    assert (status, sorted(found)) == (0, ["driver", "gpu-memory", "uvm"])
+
+
 def test_a_small_gpu_is_a_warning(tmp_path: Path) -> None:
     status, found = _check(_desktop(tmp_path, "NVIDIA GeForce RTX 3060, 570.86.15, 12288"))
     assert (status, found["gpu-memory"]["severity"]) == (1, "warning")
