@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.appliance_root import Machine, sha256, sign, wheel, wheelhouse
+from tests.deploy.jetson_root import Jetson
 
 REFUSED, WRONG_USAGE = 2, 64
 
@@ -134,6 +135,16 @@ def test_a_machine_that_its_preflight_finds_unfit(machine: Machine, whole: Path)
         told = machine.install("--profile", profile, "--offline", whole, "--force", "--dry-run")
         assert told.status == 0
         assert "--force: going on" in told.err
+
+
+def test_a_jetson_that_is_fit_gets_what_is_a_jetsons(machine: Machine, whole: Path) -> None:
+    shutil.rmtree(machine.root)
+    Jetson(machine.root).build()
+    machine.build()
+    told = machine.install("--profile", "orin-nx", "--offline", whole, "--dry-run")
+    assert (told.status, told.err) == (0, "")
+    assert "would write /etc/systemd/system/brain.service.d/10-jetson.conf" in told.out
+    assert "10-desktop" not in told.out
 
 
 def test_a_full_disk(machine: Machine, whole: Path) -> None:
