@@ -3,58 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import signal
-import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from collections.abc import Callable
 
-import uvicorn
-from fastapi import FastAPI
-from starlette.exceptions import HTTPException
-
-from brain import __version__
-from brain.api import converse, json_request, local_socket, tts, wire_out
-from brain.api import health as health_api
-from brain.api import plan as plan_api
 from brain.dialogue.config import HouseRules
 from brain.dialogue.memory import MemoryStore
 from brain.dialogue.session import Engines
 from brain.dialogue.sessions import Sessions
-from brain.engines.ladder import EngineState
 from brain.engines.loader import EngineSet
 from brain.engines.ports import EngineUnavailable
 from brain.history.keeper import HistoryKeeper, Restored
 from brain.house import ConfigError, history_keeper, house_rules, with_usable_files
-from brain.ops import health
 from brain.ops.announce import Announcement, announce
-from brain.ops.gpu_memory import GpuMemory
 from brain.ops.notify import Notifier, watchdog_interval_s
 from brain.ops.starting import tell
 from brain.ops.watchdog import keep_fed
-from brain.persona.moods import EMOTION_ALIASES, EMOTIONS
-from brain.planner.options import plan_options
-from brain.planner.service import Planner
 from brain.settings import Settings
 from brain.settings.load import under_systemd
+from brain.web import build_app, http_server, listener_of
 
 log = logging.getLogger(__name__)
 
 EXIT_FAILED = 1
 EXIT_CONFIG = 78
-
-# A message over 1 MiB is refused by name (4413); what is far over it never gets into memory.
-_WS_MAX_BYTES = 4 << 20
-# A robot that is gone is noticed within 10 s: a ping follows an answer by so much, and waits so
-# long for its own. What can't be delivered may not hold that up: a socket that still has something
-# to send is closed only when the kernel gives up on that, by itself after a quarter of an hour.
-_PING_EVERY_S = 4.5
-_PONG_S = 5.0
-_UNDELIVERED_MS = 9_000
 
 
 def serve(settings: Settings) -> int:
@@ -76,7 +51,7 @@ def serve(settings: Settings) -> int:
 
 
 async def _serve(settings: Settings, house: HouseRules) -> int:
-    with _listener(settings) as listener:
+    with listener_of(settings) as listener:
         engines = EngineSet(settings)
         keeper = history_keeper(settings, os.environ)
         sessions = sessions_of(
@@ -169,141 +144,3 @@ async def _announce(settings: Settings, serves: asyncio.Event, host: str, port: 
     if settings.discovery:
         await serves.wait()
         await announce(Announcement(host, port, settings.brain_profile, settings.brain_name))
-
-
-# -- http --------------------------------------------------------------------------------------
-
-
-def build_app(
-    settings: Settings,
-    engines: EngineSet,
-    sessions: Sessions,
-    *,
-    serves: asyncio.Event,
-    stop: asyncio.Event,
-    keeper: HistoryKeeper | None = None,
-) -> FastAPI:
-    """The web application. `serves`: the embedded engines do. `stop`: the brain is going down.
-
-    `keeper`: of the conversations, if anybody keeps them.
-    """
-    # (Without `openapi_url` there are no pages of FastAPI's own either.)
-    app = FastAPI(
-        title="Robot Brain",
-        version=__version__,
-        openapi_url=None,
-        exception_handlers={HTTPException: json_request.refuse},
-    )
-
-    def house() -> local_socket.House:
-        voices = engines.mouth.voices if engines.mouth is not None else ()
-        return local_socket.House(settings.brain_profile, voices, _engines_out(engines.states()))
-
-    gpu_memory = GpuMemory()
-    planner = Planner(engines.mind, plan_options(settings))
-
-    def health_report() -> health.Report:
-        counters = {
-            "plan_admission": asdict(planner.admission),
-            "converse_sessions": sessions.account(),
-        }
-        return health.health(
-            settings,
-            engines.states(),
-            orpheus_vram_free_gb=gpu_memory.free_gb(),
-            counters=counters,
-        )
-
-    def ready_report() -> health.Report:
-        return health.ready(
-            settings,
-            engines.states(),
-            version=__version__,
-            stopping=stop.is_set(),
-            history=health.HistoryState(
-                kept=keeper is not None,
-                reason=keeper.reason if keeper is not None else "",
-                note=keeper.note if keeper is not None else "",
-            ),
-        )
-
-    app.include_router(
-        local_socket.router(
-            sessions,
-            house=house,
-            serves=serves,
-            token=settings.brain_token.get_secret_value(),
-            idle_limit_s=settings.session_idle_s,
-        )
-    )
-    app.include_router(
-        converse.router(
-            sessions,
-            vad=settings.converse_vad,
-            serves=serves,
-            token=settings.brain_token.get_secret_value(),
-        )
-    )
-    app.include_router(
-        tts.router(
-            engines.mouth,
-            emotions={name: name for name in EMOTIONS} | EMOTION_ALIASES,
-            token=settings.brain_token.get_secret_value(),
-        )
-    )
-    app.include_router(plan_api.router(planner, token=settings.brain_token.get_secret_value()))
-    app.include_router(health_api.router(health_report, ready_report))
-    return app
-
-
-def http_server(app: FastAPI) -> uvicorn.Server:
-    """The server of `app`; sockets are given to its `serve`."""
-    return _Server(
-        uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            ws_max_size=_WS_MAX_BYTES,
-            ws_ping_interval=_PING_EVERY_S,
-            ws_ping_timeout=_PONG_S,
-            timeout_graceful_shutdown=5,
-        )
-    )
-
-
-class _Server(uvicorn.Server):
-    """uvicorn, with its signals left to us: sessions are told before sockets are closed."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-def _listener(settings: Settings) -> socket.socket:
-    """A listening socket. Raises OSError in words for a person."""
-    host, port = settings.server_host, settings.server_port
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        listener = socket.create_server((host, port), family=family, backlog=256)
-    except OSError as error:
-        raise OSError(f"can't listen on {host} port {port}: {error.strerror}") from error
-    # Connections inherit it. asyncio sets it only on sockets made with an explicit protocol number,
-    # which these are not; without it, what is sent in two pieces waits 40 ms for an ACK.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNDELIVERED_MS)
-    return listener
-
-
-def _engines_out(states: tuple[EngineState, ...]) -> wire_out.EnginesOut:
-    out = {
-        state.kind: wire_out.EngineOut(
-            name=state.active, model=state.model, degraded=bool(state.reason)
-        )
-        for state in states
-    }
-    none = wire_out.EngineOut(name="off", model="", degraded=False)
-    return wire_out.EnginesOut(
-        vad=out["vad"], stt=out["stt"], llm=out["llm"], tts=out.get("tts", none)
-    )

@@ -9,11 +9,12 @@ from collections.abc import Awaitable, Callable
 import httpx
 import pytest
 
-from brain.app import build_app, sessions_of
+from brain.app import sessions_of
 from brain.dialogue.session import Engines
 from brain.engines.loader import EngineSet
 from brain.house import house_rules
 from brain.settings import Settings
+from brain.web import build_app
 from tests.planner.test_schema import SEED
 
 PLAN, TTS = ("/plan", json.dumps(SEED)), ("/tts", json.dumps({"text": "Hi."}))

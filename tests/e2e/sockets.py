@@ -18,11 +18,11 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from brain.api import converse, local_socket, wire_out
-from brain.app import http_server
 from brain.dialogue.config import HouseRules
 from brain.dialogue.session import Engines
 from brain.dialogue.sessions import Sessions
 from brain.engines.ports import LanguageModel, Synthesizer, Transcriber
+from brain.web import http_server
 from tests.scripted_engines import (
     ScriptedDetector,
     ScriptedMind,

@@ -15,7 +15,7 @@ import pytest
 from fastapi import FastAPI
 
 from brain.api import tts
-from brain.app import build_app, sessions_of
+from brain.app import sessions_of
 from brain.audio.pcm import Audio, from_bytes, to_float
 from brain.dialogue.session import Engines
 from brain.engines.admission import AdmissionLimits
@@ -28,6 +28,7 @@ from brain.engines.ports import Emotion, EngineInfo, Synthesizer, Ticket
 from brain.engines.recipes import synthesizer_rungs, transcriber_rungs
 from brain.house import house_rules
 from brain.settings import Settings
+from brain.web import build_app
 from tests.e2e.pocket import Brain, a_pocket_brain
 from tests.e2e.sockets import a_server
 
