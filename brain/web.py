@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import Iterator
 from dataclasses import asdict
 
@@ -16,6 +17,7 @@ from brain import __version__
 from brain.api import converse, json_request, local_socket, tts, wire_out
 from brain.api import health as health_api
 from brain.api import plan as plan_api
+from brain.api.connection import HEAD_S, GuardedConnection
 from brain.dialogue.sessions import Sessions
 from brain.engines.ladder import EngineState
 from brain.engines.loader import EngineSet
@@ -119,24 +121,48 @@ def build_app(
     return app
 
 
-def http_server(app: FastAPI) -> uvicorn.Server:
-    """The server of `app`; sockets are given to its `serve`."""
-    return _Server(
-        uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            ws_max_size=_WS_MAX_BYTES,
-            ws_ping_interval=_PING_EVERY_S,
-            ws_ping_timeout=_PONG_S,
-            timeout_graceful_shutdown=5,
-        )
+def http_server(app: FastAPI, *, tls: ssl.SSLContext | None = None) -> uvicorn.Server:
+    """The server of `app`; sockets are given to its `serve`. `tls` None: plain HTTP."""
+    config = uvicorn.Config(
+        app,
+        http=GuardedConnection,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        ws_max_size=_WS_MAX_BYTES,
+        ws_ping_interval=_PING_EVERY_S,
+        ws_ping_timeout=_PONG_S,
+        timeout_graceful_shutdown=5,
     )
+    config.load()
+    config.ssl = tls
+    return _Server(config)
 
 
 class _Server(uvicorn.Server):
     """uvicorn, with its signals left to us: sessions are told before sockets are closed."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn does it for sockets that it is given, but for the time that a TLS handshake
+        may take: asyncio's minute is long where a connection costs who opens it nothing."""
+        await self.lifespan.startup()
+        loop = asyncio.get_running_loop()
+
+        def connection() -> asyncio.Protocol:
+            return GuardedConnection(self.config, self.server_state, self.lifespan.state)
+
+        tls = self.config.ssl
+        self.servers = [
+            await loop.create_server(
+                connection,
+                sock=listener,
+                ssl=tls,
+                ssl_handshake_timeout=HEAD_S if tls else None,
+                backlog=self.config.backlog,
+            )
+            for listener in sockets or []
+        ]
+        self.started = True
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

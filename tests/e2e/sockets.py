@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import ssl
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from typing import Any
@@ -152,16 +153,19 @@ async def a_robot(
 
 
 @contextlib.asynccontextmanager
-async def a_server(app: FastAPI) -> AsyncIterator[str]:
-    """`app` as the brain serves it, on a free loopback port; yields http://HOST:PORT."""
+async def a_server(app: FastAPI, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+    """`app` as the brain serves it, on a free loopback port; yields http://HOST:PORT.
+
+    `tls`: it is served with it, and the address is https://.
+    """
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        server: uvicorn.Server = http_server(app)
+        server: uvicorn.Server = http_server(app, tls=tls)
         serving = asyncio.ensure_future(server.serve(sockets=[listener]))
         while not server.started:  # noqa: ASYNC110 - uvicorn has no event for this
             await asyncio.sleep(0.01)
         try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+            yield f"http{'s' if tls else ''}://127.0.0.1:{listener.getsockname()[1]}"
         finally:
             server.should_exit = True
             await serving
