@@ -17,12 +17,13 @@ from brain.dialogue.sessions import Sessions
 from brain.engines.loader import EngineSet
 from brain.engines.ports import EngineUnavailable
 from brain.history.keeper import HistoryKeeper, Restored
-from brain.house import ConfigError, history_keeper, house_rules, with_usable_files
+from brain.house import ConfigError, history_keeper, house_rules, way_in, with_usable_files
 from brain.ops.announce import Announcement, announce
 from brain.ops.notify import Notifier, watchdog_interval_s
 from brain.ops.starting import tell
 from brain.ops.watchdog import keep_fed
 from brain.settings import Settings
+from brain.settings.access import Access
 from brain.settings.load import under_systemd
 from brain.web import build_app, http_server, listener_of
 
@@ -36,12 +37,15 @@ def serve(settings: Settings) -> int:
     """Serve robots until SIGTERM or SIGINT; the exit status.
 
     0 after an orderly end, 1 if the address or an engine that nothing replaces can't be had, 78 if
-    a file that the settings name can't be used (under systemd it is done without).
+    a file that the settings name can't be used (under systemd it is done without; without a token
+    or a certificate that was asked for, `brain.settings.access` says what becomes of it).
     """
+    lenient = under_systemd(os.environ)
     try:
-        settings = with_usable_files(settings, lenient=under_systemd(os.environ))
+        settings = with_usable_files(settings, lenient=lenient)
+        settings, access = way_in(settings, os.environ, lenient=lenient)
         house = house_rules(settings)
-        return asyncio.run(_serve(settings, house), debug=False)
+        return asyncio.run(_serve(settings, house, access), debug=False)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return EXIT_CONFIG
@@ -50,7 +54,7 @@ def serve(settings: Settings) -> int:
         return EXIT_FAILED
 
 
-async def _serve(settings: Settings, house: HouseRules) -> int:
+async def _serve(settings: Settings, house: HouseRules, access: Access) -> int:
     with listener_of(settings) as listener:
         engines = EngineSet(settings)
         keeper = history_keeper(settings, os.environ)
@@ -64,8 +68,10 @@ async def _serve(settings: Settings, house: HouseRules) -> int:
             await restore(sessions, keeper)
         stop = asyncio.Event()
         serves = asyncio.Event()
-        app = build_app(settings, engines, sessions, serves=serves, stop=stop, keeper=keeper)
-        server = http_server(app)
+        app = build_app(
+            settings, engines, sessions, serves=serves, stop=stop, keeper=keeper, access=access
+        )
+        server = http_server(app, tls=access.tls)
         for name in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(name, stop.set)
         notifier = Notifier.from_environment()
@@ -73,9 +79,15 @@ async def _serve(settings: Settings, house: HouseRules) -> int:
         loading = asyncio.ensure_future(_load(settings, engines, serves, notifier))
         host, port = listener.getsockname()[:2]
         feeding = asyncio.ensure_future(keep_fed(notifier, watchdog_interval_s(), engines.hopeless))
-        announcing = asyncio.ensure_future(_announce(settings, serves, host, port))
+        where = Announcement(
+            host, port, settings.brain_profile, settings.brain_name, tls=access.tls is not None
+        )
+        announcing = asyncio.ensure_future(_announce(settings, serves, where))
         try:
-            log.info("listening on %s port %d, profile %s", host, port, settings.brain_profile)
+            kind = "TLS" if access.tls else "no TLS"
+            log.info(
+                "listening on %s port %d (%s), profile %s", host, port, kind, settings.brain_profile
+            )
             stopping = asyncio.ensure_future(stop.wait())
             await asyncio.wait((stopping, serving), return_when=asyncio.FIRST_COMPLETED)
             log.info("going down: %d session(s)", sessions.active)
@@ -110,6 +122,7 @@ def sessions_of(
         engines,
         house,
         max_sessions=settings.max_sessions,
+        per_address=settings.sessions_per_address,
         memory_s=settings.history_minutes * 60,
         memory_robots=settings.history_robots,
         clock=clock,
@@ -139,8 +152,8 @@ async def _load(
     await tell(engines, notifier, settings.brain_profile)
 
 
-async def _announce(settings: Settings, serves: asyncio.Event, host: str, port: int) -> None:
+async def _announce(settings: Settings, serves: asyncio.Event, where: Announcement) -> None:
     """So that robots find the brain, as soon as it serves them and until it goes down."""
     if settings.discovery:
         await serves.wait()
-        await announce(Announcement(host, port, settings.brain_profile, settings.brain_name))
+        await announce(where)

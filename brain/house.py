@@ -3,6 +3,7 @@ needs to know."""
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import logging
 import os
@@ -16,6 +17,7 @@ from brain.history.database import Limits
 from brain.history.keeper import HistoryKeeper
 from brain.persona.character import DEFAULT_INSTRUCTIONS, character, characters
 from brain.settings import SPECS, Problem, Settings
+from brain.settings.access import Access, access_of
 from brain.settings.places import state_dir
 
 log = logging.getLogger(__name__)
@@ -26,6 +28,7 @@ _HISTORY_CHARS_PER_TOKEN = 2
 _POCKET_HISTORY_CHARS = 1_500
 # As much as a robot may send as its own instructions.
 _MAX_PERSONA = 32_000
+_THIS_MACHINE = "127.0.0.1"
 
 
 class ConfigError(ValueError):
@@ -56,6 +59,36 @@ def _with_usable_file(
         fallen = settings.model_copy(update={name.lower(): default})
         return fallen.with_account(origins, (*settings.problems, problem))
     return settings
+
+
+def way_in(
+    settings: Settings, environ: Mapping[str, str], *, lenient: bool
+) -> tuple[Settings, Access]:
+    """Who may come in, and how. Raises `ConfigError` for what can't be used, unless `lenient`: then
+    the settings have a problem added for it, and listen on this machine alone where TLS is lost.
+    """
+    access = access_of(settings, environ)
+    if access.problems and not lenient:
+        raise ConfigError("\n".join(problem.message for problem in access.problems))
+    for problem in access.problems:
+        log.error("settings: %s", problem)
+    if access.local_only:
+        settings = settings.model_copy(update={"server_host": _THIS_MACHINE})
+    told = settings.with_account(settings.origins, (*settings.problems, *access.problems))
+    if access.open_to_all and not _is_loopback(settings.server_host):
+        log.warning(
+            "ANYBODY ON THIS NETWORK CAN TALK TO THE BRAIN: it listens on %s and BRAIN_TOKEN"
+            " isn't set",
+            settings.server_host,
+        )
+    return told, access
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def house_rules(settings: Settings) -> HouseRules:

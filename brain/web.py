@@ -6,18 +6,23 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import time
 from collections.abc import Iterator
 from dataclasses import asdict
 
 import uvicorn
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 
 from brain import __version__
 from brain.api import converse, json_request, local_socket, tts, wire_out
 from brain.api import health as health_api
 from brain.api import plan as plan_api
 from brain.api.connection import HEAD_S, GuardedConnection
+from brain.api.gate import Gate
+from brain.api.origins import Origins
+from brain.api.token import Tokens
 from brain.dialogue.sessions import Sessions
 from brain.engines.ladder import EngineState
 from brain.engines.loader import EngineSet
@@ -28,6 +33,7 @@ from brain.persona.moods import EMOTION_ALIASES, EMOTIONS
 from brain.planner.options import plan_options
 from brain.planner.service import Planner
 from brain.settings import Settings
+from brain.settings.access import Access, access_of
 
 # A message over 1 MiB is refused by name (4413); what is far over it never gets into memory.
 _WS_MAX_BYTES = 4 << 20
@@ -37,6 +43,8 @@ _WS_MAX_BYTES = 4 << 20
 _PING_EVERY_S = 4.5
 _PONG_S = 5.0
 _UNDELIVERED_MS = 9_000
+# Headers of answers that a web page may read, beside those that any may.
+_EXPOSED = ("Retry-After", "Server-Timing", "X-Audio-Sample-Rate", "X-Audio-Channels")
 
 
 def build_app(
@@ -47,11 +55,15 @@ def build_app(
     serves: asyncio.Event,
     stop: asyncio.Event,
     keeper: HistoryKeeper | None = None,
+    access: Access | None = None,
 ) -> FastAPI:
     """The web application. `serves`: the embedded engines do. `stop`: the brain is going down.
 
-    `keeper`: of the conversations, if anybody keeps them.
+    `keeper`: of the conversations, if anybody keeps them. `access`: as the settings have it.
     """
+    access = access or access_of(settings, {})
+    tokens = Tokens(access.tokens, locked=access.locked)
+    log_speech = settings.log_speech
     # (Without `openapi_url` there are no pages of FastAPI's own either.)
     app = FastAPI(
         title="Robot Brain",
@@ -85,6 +97,7 @@ def build_app(
             engines.states(),
             version=__version__,
             stopping=stop.is_set(),
+            access=access,
             history=health.HistoryState(
                 kept=keeper is not None,
                 reason=keeper.reason if keeper is not None else "",
@@ -97,8 +110,9 @@ def build_app(
             sessions,
             house=house,
             serves=serves,
-            token=settings.brain_token.get_secret_value(),
+            tokens=tokens,
             idle_limit_s=settings.session_idle_s,
+            log_speech=log_speech,
         )
     )
     app.include_router(
@@ -106,19 +120,39 @@ def build_app(
             sessions,
             vad=settings.converse_vad,
             serves=serves,
-            token=settings.brain_token.get_secret_value(),
+            tokens=tokens,
+            log_speech=log_speech,
         )
     )
     app.include_router(
         tts.router(
             engines.mouth,
             emotions={name: name for name in EMOTIONS} | EMOTION_ALIASES,
-            token=settings.brain_token.get_secret_value(),
+            tokens=tokens,
+            log_speech=log_speech,
         )
     )
-    app.include_router(plan_api.router(planner, token=settings.brain_token.get_secret_value()))
+    app.include_router(plan_api.router(planner, tokens=tokens))
     app.include_router(health_api.router(health_report, ready_report))
+    _put_gate_before(app, settings)
     return app
+
+
+def _put_gate_before(app: FastAPI, settings: Settings) -> None:
+    origins = Origins.of(settings.allowed_origins)
+    if origins.everybody or origins.listed:
+        # What their pages need to be told so that the browser shows them the answers.
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=["*"] if origins.everybody else sorted(origins.listed),
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type"],
+            expose_headers=_EXPOSED,
+        )
+    # (The last one comes first.)
+    app.add_middleware(
+        Gate, origins=origins, requests_per_s=settings.requests_per_s, clock=time.monotonic
+    )
 
 
 def http_server(app: FastAPI, *, tls: ssl.SSLContext | None = None) -> uvicorn.Server:

@@ -189,6 +189,8 @@ VALID = {
         if spec.name.endswith("_URL")
         else st.sampled_from(["all", "patrol_drift", "avoid_obstacle, scan_for_target"])
         if spec.name == "PLAN_SKILLS"
+        else st.sampled_from(["*", "http://a:1, https://[::1]", "null"])
+        if spec.name == "ALLOWED_ORIGINS"
         else st.text("aB1é/:.# '\"\\=", min_size=1).map(str.strip).filter(bool)
     ),
 }

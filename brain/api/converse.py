@@ -12,7 +12,8 @@ from dataclasses import replace
 from fastapi import APIRouter, WebSocket
 
 from brain.api import converse_in, converse_out
-from brain.api.socket_session import Door, is_an_id, serve, shows_token
+from brain.api.socket_session import Door, is_an_id, let_in, serve
+from brain.api.token import Tokens
 from brain.dialogue import events, outputs
 from brain.dialogue.config import SessionConfig
 from brain.dialogue.session import Session
@@ -28,16 +29,23 @@ _VAD = {"1": True, "true": True, "0": False, "false": False}
 Query = Mapping[str, str]
 
 
-def router(sessions: Sessions, *, vad: bool, serves: asyncio.Event, token: str) -> APIRouter:
+def router(
+    sessions: Sessions,
+    *,
+    vad: bool,
+    serves: asyncio.Event,
+    tokens: Tokens,
+    log_speech: bool = False,
+) -> APIRouter:
     """The route `/converse`. `vad`: silence ends a turn as well, unless the supervisor says no."""
     routes = APIRouter()
     # A supervisor has nothing to say until somebody speaks to it.
-    door = Door(sessions, serves, token)
+    door = Door(sessions, serves, tokens, log_speech=log_speech)
 
     @routes.websocket("/converse")
     async def socket(websocket: WebSocket) -> None:
         await websocket.accept()
-        if not await shows_token(websocket, token):
+        if not await let_in(websocket, door):
             return
         query = websocket.query_params
         robot_id = query.get("robot_id", "")

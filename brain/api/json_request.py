@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection
 
-from brain.api.token import shows
+from brain.api.token import Tokens
 
 _READING_S = 10.0
 
@@ -53,20 +53,19 @@ async def refuse(_: Request, error: Exception) -> JSONResponse:
     return Refused(error.status_code, code, detail, headers).response()
 
 
-def check_token(connection: HTTPConnection, token: str) -> None:
-    """Raise `Refused` (401) unless `token` is shown, as a bearer or in the query. Empty: none."""
-    if not shows(connection, token):
+def check_token(connection: HTTPConnection, tokens: Tokens) -> None:
+    """Raise `Refused` (401) unless one of the tokens is shown, as a bearer or in the query."""
+    if not tokens.shown_by(connection):
         raise Refused(401, "unauthorized", "token missing or wrong", {"WWW-Authenticate": "Bearer"})
 
 
 async def read(request: Request, model: type[M], *, most_bytes: int) -> M:
     """The request's body as a `model`.
 
-    Whatever type it is said to be of; a web page, though, has to say JSON. Raises `Refused`: 415
-    for one that doesn't, 413 for more than `most_bytes`, 408 for one that doesn't come, 422 for
-    what isn't JSON or doesn't fit, naming the first field that is wrong, and why.
+    Whatever type it is said to be of: which pages a browser may send it for is known by then
+    (`brain.api.gate`). Raises `Refused`: 413 for more than `most_bytes`, 408 for one that doesn't
+    come, 422 for what isn't JSON or doesn't fit, naming the first field that is wrong, and why.
     """
-    _check_page(request)
     try:
         data = await asyncio.wait_for(_body(request, most_bytes), _READING_S)
     except asyncio.TimeoutError:
@@ -80,16 +79,6 @@ async def read(request: Request, model: type[M], *, most_bytes: int) -> M:
         return model.model_validate_json(data)
     except ValidationError as error:
         raise Refused(422, "invalid_request", _first(error)) from None
-
-
-def _check_page(request: Request) -> None:
-    """A browser tells the page's `Origin`. What isn't JSON by its type it sends anywhere for any
-    page; before JSON it asks (CORS), and here nobody says yes."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    json = kind == "application/json" or kind.endswith("+json")
-    if "origin" in request.headers and not json:
-        detail = "a web page sends it as application/json"
-        raise Refused(415, "unsupported_media_type", detail)
 
 
 async def _body(request: Request, most_bytes: int) -> bytes:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from fastapi import APIRouter, WebSocket
 
 from brain.api import wire_in, wire_out
-from brain.api.socket_session import Door, is_an_id, serve, shows_token
+from brain.api.socket_session import Door, is_an_id, let_in, serve
+from brain.api.token import Tokens
 from brain.audio.pcm import to_bytes
 from brain.dialogue import events, outputs
 from brain.dialogue.session import Session
@@ -30,17 +31,18 @@ def router(
     *,
     house: Callable[[], House],
     serves: asyncio.Event,
-    token: str,
+    tokens: Tokens,
     idle_limit_s: float,
+    log_speech: bool = False,
 ) -> APIRouter:
-    """The route `/ws`. A session begins once `serves` is set. `token` empty: none is asked for."""
+    """The route `/ws`. A session begins once `serves` is set."""
     routes = APIRouter()
-    door = Door(sessions, serves, token, idle_limit_s)
+    door = Door(sessions, serves, tokens, idle_limit_s, log_speech)
 
     @routes.websocket("/ws")
     async def socket(websocket: WebSocket) -> None:
         await websocket.accept()
-        if not await shows_token(websocket, token):
+        if not await let_in(websocket, door):
             return
         robot_id = websocket.query_params.get("robot_id")
         if robot_id is not None and not is_an_id(robot_id):

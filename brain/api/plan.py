@@ -14,6 +14,7 @@ from fastapi.responses import Response
 from starlette.types import Receive
 
 from brain.api.json_request import Refused, check_token, read
+from brain.api.token import Tokens
 from brain.engines.ports import (
     Cancelled,
     CancelToken,
@@ -31,15 +32,15 @@ log = logging.getLogger(__name__)
 _MOST_BYTES = 256 << 10
 
 
-def router(planner: Planner, *, token: str) -> APIRouter:
-    """The route `/plan`. `token` empty: none is asked for."""
+def router(planner: Planner, *, tokens: Tokens) -> APIRouter:
+    """The route `/plan`."""
     routes = APIRouter()
 
     @routes.post("/plan")
     async def post_plan(request: Request) -> Response:
         began = time.perf_counter()
         try:
-            check_token(request, token)
+            check_token(request, tokens)
             asked = await read(request, PlanRequest, most_bytes=_MOST_BYTES)
             planned = await _plan(planner, asked, request.receive)
         except Refused as refused:

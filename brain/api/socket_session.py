@@ -15,7 +15,7 @@ from typing import Protocol
 from fastapi import WebSocket, WebSocketDisconnect
 
 from brain.api import wire_in
-from brain.api.token import shows
+from brain.api.token import Tokens
 from brain.dialogue import outputs
 from brain.dialogue.config import SessionConfig
 from brain.dialogue.session import Session
@@ -31,14 +31,15 @@ _LONGEST_ID = 64
 class Door:
     """What every wire asks of a robot that connects.
 
-    A session begins once `serves` is set. `token` empty: none is asked for. `idle_limit_s` None: a
-    robot may be silent for as long as it answers the WebSocket's pings.
+    A session begins once `serves` is set. `idle_limit_s` None: a robot may be silent for as long
+    as it answers the WebSocket's pings. `log_speech`: what is heard and said is logged.
     """
 
     sessions: Sessions
     serves: asyncio.Event
-    token: str
+    tokens: Tokens
     idle_limit_s: float | None = None
+    log_speech: bool = False
 
 
 class Wire(Protocol):
@@ -59,10 +60,16 @@ def is_an_id(robot_id: str) -> bool:
     return 0 < len(robot_id) <= _LONGEST_ID and robot_id.isprintable()
 
 
-async def shows_token(websocket: WebSocket, token: str) -> bool:
-    """Whether the robot shows the house's token; one that doesn't is sent away."""
-    if shows(websocket, token):
+def _address(websocket: WebSocket) -> str:
+    """The peer's; empty where there is none (a Unix socket)."""
+    return websocket.client.host if websocket.client else ""
+
+
+async def let_in(websocket: WebSocket, door: Door) -> bool:
+    """Whether the robot shows a token of the house's; one that doesn't is sent away."""
+    if door.tokens.shown_by(websocket):
         return True
+    log.info("a robot at %s is sent away: token missing or wrong", _address(websocket))
     await websocket.close(4401, "token missing or wrong")
     return False
 
@@ -79,27 +86,27 @@ async def serve(
     """Give the robot a session, and serve it to its end; the socket is accepted already."""
     await door.serves.wait()  # a moment after a start; what the robot sends meanwhile is kept
     try:
-        connection = await door.sessions.open(robot_id, defaults=defaults, caller=caller)
+        connection = await door.sessions.open(
+            robot_id, address=_address(websocket), defaults=defaults, caller=caller
+        )
     except Full as error:
-        await websocket.close(4429, f"full; retry_after_s={error.retry_after_s}")
+        await websocket.close(4429, str(error))
         return
     except GoingDown as error:
         await websocket.close(1001, str(error))
         return
     try:
-        await _converse(websocket, connection, wire, door.idle_limit_s)
+        await _converse(websocket, connection, wire, door)
     finally:
         door.sessions.close(connection)
 
 
-async def _converse(
-    websocket: WebSocket, connection: Connection, wire: Wire, idle_limit_s: float | None
-) -> None:
+async def _converse(websocket: WebSocket, connection: Connection, wire: Wire, door: Door) -> None:
     session = connection.session
     running, writing, reading = tasks = [
         asyncio.ensure_future(connection.run()),
-        asyncio.ensure_future(_write(websocket, connection, wire)),
-        asyncio.ensure_future(_read(websocket, session, wire, idle_limit_s)),
+        asyncio.ensure_future(_write(websocket, connection, wire, log_speech=door.log_speech)),
+        asyncio.ensure_future(_read(websocket, session, wire, door.idle_limit_s)),
     ]
     try:
         # The session goes on for as long as it is read; then it ends, and the writer says so.
@@ -118,11 +125,15 @@ async def _converse(
 # -- brain -> robot ----------------------------------------------------------------------------
 
 
-async def _write(websocket: WebSocket, connection: Connection, wire: Wire) -> None:
+async def _write(
+    websocket: WebSocket, connection: Connection, wire: Wire, *, log_speech: bool
+) -> None:
     session = connection.session
     try:
         await _in_time(websocket.send_text(wire.greeting(connection)))
         while not isinstance(output := await session.outputs.get(), outputs.Closed):
+            if log_speech:
+                _log_speech(session.robot_id, output)
             for frame in wire.frames(output):
                 if isinstance(frame, bytes):
                     await _in_time(websocket.send_bytes(frame))
@@ -140,6 +151,15 @@ async def _write(websocket: WebSocket, connection: Connection, wire: Wire) -> No
         log.exception("a message to robot %s could not be written", session.robot_id)
         session.hang_up(1011, "internal error")
         await _drop(websocket, 1011)
+
+
+def _log_speech(robot: str, output: outputs.Output) -> None:
+    """Only where the house asks for it (LOG_SPEECH): nowhere else is speech logged."""
+    match output:
+        case outputs.UserSaid():
+            log.info("robot %s heard: %s", robot, output.text)
+        case outputs.AssistantSaid():
+            log.info("robot %s said: %s", robot, output.text)
 
 
 async def _in_time(sending: Awaitable[None]) -> None:

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.types import Message, Receive, Scope, Send
 
 from brain.api.json_request import Refused, check_token, read
+from brain.api.token import Tokens
 from brain.audio.pcm import to_bytes
 from brain.audio.resample import Resampler
 from brain.engines.ports import (
@@ -65,16 +66,22 @@ class TtsRequest(BaseModel):
     monotonic_ts_ms: int | None = Field(None, ge=0)
 
 
-def router(mouth: Synthesizer | None, *, emotions: Mapping[str, str], token: str) -> APIRouter:
+def router(
+    mouth: Synthesizer | None,
+    *,
+    emotions: Mapping[str, str],
+    tokens: Tokens,
+    log_speech: bool = False,
+) -> APIRouter:
     """The route `/tts`. `mouth` None: text only. `emotions`: what a client may call an emotion,
-    and what the engines call it. `token` empty: none is asked for."""
+    and what the engines call it."""
     routes = APIRouter()
     load = _Load()
 
     @routes.post("/tts")
     async def post_tts(request: Request) -> Response:
         try:
-            check_token(request, token)
+            check_token(request, tokens)
             asked = await read(request, TtsRequest, most_bytes=_MOST_BYTES)
             if not asked.text.strip():
                 raise Refused(400, "empty_text", "empty text")
@@ -82,6 +89,8 @@ def router(mouth: Synthesizer | None, *, emotions: Mapping[str, str], token: str
                 raise _refusal(_UNAVAILABLE)
         except Refused as refused:
             return refused.response()
+        if log_speech:
+            log.info("tts for %s: %s", asked.robot_id or _ANONYMOUS, asked.text)
         name = (asked.emotion or "neutral").strip().lower()
         if name not in emotions:
             log.debug("tts: unknown emotion %r is spoken as neutral", name)

@@ -20,10 +20,13 @@ _REPLACED = outputs.Closed(4001, "replaced_by_newer_session")
 
 
 class Full(Exception):
-    """The session limit is reached; come back in `retry_after_s`."""
+    """A limit on sessions is reached, of the house or of one address; come back later.
 
-    def __init__(self, retry_after_s: int) -> None:
-        super().__init__(f"the session limit is reached; retry_after_s={retry_after_s}")
+    The message says which, for people; `retry_after_s` is a guess.
+    """
+
+    def __init__(self, whose: str, retry_after_s: int) -> None:
+        super().__init__(f"{whose}; retry_after_s={retry_after_s}")
         self.retry_after_s = retry_after_s
 
 
@@ -57,12 +60,13 @@ class Caller:
 class Connection:
     """A session that runs. `resumed`: its robot's history was found again.
 
-    `closed` is how it ended; None while it runs.
+    `address` is the peer's, empty where it has none. `closed` is how it ended; None while it runs.
     """
 
     session: Session
     resumed: bool
     caller: Caller = Caller()
+    address: str = ""
     finished: asyncio.Event = field(default_factory=asyncio.Event)
     closed: outputs.Closed | None = None
 
@@ -85,6 +89,7 @@ class Sessions:
         house: HouseRules,
         *,
         max_sessions: int = 16,
+        per_address: int = 16,
         memory_s: float = 30 * 60,
         memory_robots: int = 50,
         clock: Callable[[], float] = time.monotonic,
@@ -94,6 +99,7 @@ class Sessions:
         self.counters = SessionCounters()
         self._engines = engines
         self._max_sessions = max_sessions
+        self._per_address = per_address
         self._memory_s = memory_s
         self._memory_robots = memory_robots
         self._clock = clock
@@ -120,14 +126,15 @@ class Sessions:
         self,
         robot_id: str | None,
         *,
+        address: str = "",
         defaults: SessionConfig | None = None,
         caller: Caller | None = None,
     ) -> Connection:
         """A new session, which the wire runs and then gives to `close`.
 
         An older one of the same robot is ended first, whatever the two say of themselves: a robot
-        that has rebooted counts from 0 again. `defaults`: of this wire, where it has its own.
-        Raises `Full` or `GoingDown`.
+        that has rebooted counts from 0 again. `address`: of the peer; empty ones aren't counted.
+        `defaults`: of this wire, where it has its own. Raises `Full` or `GoingDown`.
         """
         if self._going_down:
             raise GoingDown("the brain is going down; come back")
@@ -136,9 +143,10 @@ class Sessions:
             older.session.hang_up(_REPLACED.code, _REPLACED.reason)
             await older.finished.wait()
             self._forget(known, older)
-        if len(self._open) >= self._max_sessions:
+        same = sum(other.address == address for other in self._open.values() if address)
+        if len(self._open) >= self._max_sessions or same >= self._per_address:
             self.counters.refused += 1
-            raise Full(retry_after_s=5)
+            raise Full("full for this address" if same >= self._per_address else "full", 5)
         memory = self._recall(known) if robot_id else None
         resumed = memory is not None
         self.counters.registered += 1
@@ -149,7 +157,7 @@ class Sessions:
             self._memories[known] = (self._clock(), memory)
         house = replace(self.house, defaults=defaults) if defaults is not None else self.house
         session = Session(secrets.token_hex(8), known, self._engines, house, memory)
-        connection = Connection(session, resumed, caller or Caller())
+        connection = Connection(session, resumed, caller or Caller(), address)
         self._open[known] = connection
         memory.opened()
         return connection

@@ -1,7 +1,8 @@
 """The brain announces itself, so that a robot finds it without an address (mDNS, DNS-SD).
 
 Service `_robot-brain._tcp` (RFC 6763); its TXT record has `protocol` (of `/ws`), `path`, `version`,
-`profile` and `id`, which stays the same while name and address change.
+`profile` and `id`, which stays the same while name and address change; and `tls=1` where a robot
+has to come with wss://.
 """
 
 from __future__ import annotations
@@ -41,12 +42,13 @@ _INSIDE = re.compile(r"(docker\d|br-[0-9a-f]{12}$|veth|virbr|vmnet|cni|flannel|p
 @dataclass(frozen=True)
 class Announcement:
     """What is announced. `host` is what the listening socket is bound to, an IP address; `name`
-    is shown to people (empty: the host's name)."""
+    is shown to people (empty: the host's name); `tls`: it is reached by wss:// alone."""
 
     host: str
     port: int
     profile: str
     name: str = ""
+    tls: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,7 @@ async def _announced(
             "version": __version__,
             "profile": what.profile[:60],
             "id": own_id,
+            **({"tls": "1"} if what.tls else {}),
         },
         # Two hosts of one name (two new Jetsons) must not mix their addresses.
         server=f"robot-brain-{own_id}.local.",

@@ -40,6 +40,11 @@ def child_brain(
         **os.environ,
         **_typed(settings),
         "BRAIN_TOKEN": "",
+        "BRAIN_TOKEN_FILE": "",
+        "CREDENTIALS_DIRECTORY": "",
+        "TLS_CERT": "",
+        "TLS_KEY": "",
+        "REQUESTS_PER_S": "0",
         "HISTORY_STORE": "off",
         **(overrides or {}),
     }

@@ -12,6 +12,7 @@ from typing import Any
 
 from brain.engines.ladder import EngineState, Kind
 from brain.settings import Settings, budget
+from brain.settings.access import Access
 
 # The engines' own account of themselves is what is reported.
 
@@ -94,6 +95,7 @@ def ready(
     version: str,
     stopping: bool = False,
     history: HistoryState | None = None,
+    access: Access | None = None,
 ) -> Report:
     """For probes: 200 once every wanted engine is warm or given up on, and one of each kind serves;
     503 before, and at the end.
@@ -101,16 +103,22 @@ def ready(
     A degraded brain is ready: it answers its robots. One without any ears isn't (`missing`): even
     the embedded ones are ill. `degraded` and each engine's `reason` say what isn't as it was asked
     for, its `progress` how far its loading is (a download, say), `problems` what was wrong with the
-    settings. `history`: None is none that outlives the brain.
+    settings. `history`: None is none that outlives the brain. `access`: None is open to all; a
+    brain that can't let its robots in, for want of a token or a certificate, is degraded.
     """
-    history = history or HistoryState()
+    history, access = history or HistoryState(), access or Access()
     loading = [engine.kind for engine in engines if engine.loading]
     missing = [engine.kind for engine in engines if not engine.active and not engine.loading]
     is_ready = bool(engines) and not loading and not missing and not stopping
     body = {
         "ready": is_ready,
         "stopping": stopping,
-        "degraded": any(degraded(engine) for engine in engines) or bool(history.reason),
+        "degraded": (
+            any(degraded(engine) for engine in engines)
+            or bool(history.reason)
+            or access.locked
+            or access.local_only
+        ),
         "loading": loading,
         "missing": missing,
         "profile": settings.brain_profile,
@@ -132,6 +140,12 @@ def ready(
             "degraded": bool(history.reason),
             "reason": history.reason,
             "note": history.note,
+        },
+        "access": {
+            "token": not access.open_to_all,
+            "tls": access.tls is not None,
+            "locked": access.locked,
+            "local_only": access.local_only,
         },
         "problems": [str(problem) for problem in settings.problems],
     }

@@ -1,8 +1,9 @@
 """Logging: one line a record, on standard error, uvicorn's records among them.
 
-A rule for all who log here: what people said, typed or were told never goes into a record above
-DEBUG, and no secret into any. Two mistakes are caught all the same: a token in a logged address is
-masked, and a line break in a record can't forge a second one.
+A rule for all who log here: what people said, typed or were told never goes into a record, of any
+level, unless the house asks for it (LOG_SPEECH), and no secret ever does. Two mistakes are caught
+all the same: a token in a logged address is masked, and a line break in a record can't forge a
+second one.
 """
 
 from __future__ import annotations
@@ -28,10 +29,11 @@ _COLOURS: Mapping[int, str] = {
     logging.CRITICAL: "\x1b[31;1m",
 }
 _RESET = "\x1b[0m"
-# Libraries that tell of every request or file at INFO; heard only when something is wrong.
+# Libraries that tell of every request or file at INFO; heard only when something is wrong. (uvicorn
+# tells of each socket with its whole query, in which a token may be.)
 _CHATTY = (
-    "uvicorn.access", "httpx", "httpx2", "httpcore", "openai", "websockets", "faster_whisper",
-    "asyncio",
+    "uvicorn.error", "uvicorn.access", "httpx", "httpx2", "httpcore", "openai", "websockets",
+    "faster_whisper", "asyncio",
 )  # fmt: skip
 _FRAMES = 6
 _TOKEN = re.compile(r"([?&]token=)[^&\s\"']+", re.IGNORECASE)

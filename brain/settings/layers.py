@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ PROFILES = Path(__file__).resolve().parent.parent / "profiles"
 CONFIG_DIR = Path("/etc/brain")
 ENVIRONMENT = "environment"
 """The origin of what the process environment sets."""
+# A line that sets a token, or was to; maybe inside of a value whose quotes aren't closed.
+_TOKEN = re.compile(r"^\s*(?:export\s+)?BRAIN_TOKEN", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,8 @@ def file_layer(path: Path, *, strict: bool) -> Layer | None:
         return None
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it isn't UTF-8 text"
-        problem = Problem("error", "", f"{path} can't be read: {reason}", str(path))
+        line = f"{path} can't be read: {reason}"
+        problem = Problem("error", "", line, str(path), file_unread=True)
         return Layer((), (problem,), strict)
     return parse(text, str(path), strict=strict)
 
@@ -80,9 +84,13 @@ def parse(text: str, origin: str, *, strict: bool) -> Layer:
         # A binding begins at the blank lines before it.
         blank = original[: len(original) - len(original.lstrip())].count("\n")
         where = f"{origin}:{binding.original.line + blank}"
-        if binding.error or (binding.key is not None and binding.value is None):
-            # The line itself isn't shown: it may hold a secret.
-            problems.append(Problem("error", "", f"{where} isn't of the form NAME=VALUE", where))
+        token = bool(_TOKEN.search(original))
+        lost = token and not (binding.key or "").upper().startswith("BRAIN_TOKEN")
+        if lost or binding.error or (binding.key is not None and binding.value is None):
+            # The line itself isn't shown: it may hold a secret. That it was to be the token must be
+            # known, though: without one the brain would be open to all.
+            name = "BRAIN_TOKEN" if token else ""
+            problems.append(Problem("error", name, f"{where} isn't of the form NAME=VALUE", where))
         elif binding.key is not None and binding.value is not None:
             assignments.append(Assignment(binding.key, binding.value, where))
     return Layer(tuple(assignments), tuple(problems), strict)

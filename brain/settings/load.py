@@ -116,7 +116,7 @@ def resolve(layers: Sequence[Layer], *, profile: str, problems: Iterable[Problem
     for assignment in refused:
         spec = SPECS[assignment.name]
         value = getattr(settings, spec.attribute)
-        instead = f"{show(value)} ({origins.get(spec.name, 'default')})"
+        instead = f"{show(value) or 'nothing'} ({origins.get(spec.name, 'default')})"
         found.append(_refusal(assignment, spec.allowed, secret=spec.secret, instead=instead))
     return settings.with_account(origins, tuple(found))
 

@@ -44,3 +44,8 @@ URL: dict[str, Any] = {
     "pattern": r"^https?://[^\s/]+",
     "pattern_means": "an address such as http://localhost:11434",
 }
+_ORIGIN = r"(https?://[A-Za-z0-9._-]+(:\d{1,5})?|https?://\[[0-9A-Fa-f:.]+\](:\d{1,5})?|null)"
+ORIGINS: dict[str, Any] = {
+    "pattern": rf"^(\*|{_ORIGIN}( ?, ?{_ORIGIN})*)?$",
+    "pattern_means": "*, or origins such as http://192.168.1.5:3000 (no path), commas between",
+}

@@ -68,23 +68,9 @@ def test_a_wrong_method_is_told_as_everything_else() -> None:
 
 
 @pytest.mark.parametrize(("path", "body"), [PLAN, TTS])
-@pytest.mark.parametrize(
-    ("content_type", "by_a_page"),
-    [
-        ("application/json", True),
-        ("application/json; charset=utf-8", True),
-        ("Application/Problem+JSON", True),
-        # What a page may send to another server without asking it first.
-        (None, False),
-        ("text/plain", False),
-        ("text/plain; application/json", False),
-        ("text/plain;+json", False),
-        ("application/x-www-form-urlencoded", False),
-        ("multipart/form-data; boundary=x", False),
-    ],
-)
-def test_any_type_will_do_but_not_from_a_web_page(
-    path: str, body: str, content_type: str | None, by_a_page: bool
+@pytest.mark.parametrize("content_type", [None, "text/plain", "application/json", "x"])
+def test_any_type_will_do_but_not_from_another_web_page(
+    path: str, body: str, content_type: str | None
 ) -> None:
     kind = {"Content-Type": content_type} if content_type else {}
 
@@ -96,8 +82,8 @@ def test_any_type_will_do_but_not_from_a_web_page(
             return answer.status_code, answer.json()["error"]
 
         assert await post() == SERVED[path]
-        for origin in ("http://elsewhere.example", "null", ""):
-            expected = SERVED[path] if by_a_page else (415, "unsupported_media_type")
-            assert await post(Origin=origin) == expected
+        assert await post(Origin="http://brain") == SERVED[path]
+        for origin in ("http://elsewhere.example", "http://brain:81", "null", ""):
+            assert await post(Origin=origin) == (403, "origin_not_allowed")
 
     run(main)

@@ -15,6 +15,7 @@ import pytest
 from fastapi import FastAPI
 
 from brain.api import tts
+from brain.api.token import Tokens
 from brain.audio.pcm import Audio
 from brain.engines.ports import (
     Emotion,
@@ -49,7 +50,7 @@ def run(
 ) -> None:
     async def whole() -> None:
         app = FastAPI()
-        app.include_router(tts.router(mouth, emotions=NAMES, token=token))
+        app.include_router(tts.router(mouth, emotions=NAMES, tokens=Tokens([token])))
         limits = httpx.Limits(max_connections=None)
         async with (
             a_server(app) as address,

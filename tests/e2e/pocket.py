@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -30,20 +31,28 @@ SPEAKER = Speaker("en-us+f5", 163, 46)
 
 @dataclass
 class Brain:
-    """`log` is a file with all that the process said."""
+    """`log` is a file with all that the process said. `authority`: of its certificate, where it
+    speaks TLS."""
 
     process: subprocess.Popen[bytes]
     port: int
     log: Path
+    authority: Path | None = None
 
     @property
     def address(self) -> str:
-        return f"ws://127.0.0.1:{self.port}/ws"
+        return f"ws{'s' if self.authority else ''}://127.0.0.1:{self.port}/ws"
+
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        """What trusts it."""
+        return ssl.create_default_context(cafile=self.authority) if self.authority else None
 
     def get(self, path: str) -> tuple[int, dict[str, Any]]:
         """Status and JSON body."""
+        url = f"http{'s' if self.authority else ''}://127.0.0.1:{self.port}{path}"
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(url, timeout=5, context=self.tls) as answer:
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as error:
             return error.code, json.load(error)
@@ -71,8 +80,12 @@ def a_pocket_brain(
     *arguments: str,
     module: str = "brain",
     environ: Mapping[str, str] | None = None,
+    authority: Path | None = None,
 ) -> Iterator[Brain]:
-    """Started, and ready unless it fails; ended with SIGTERM. `environ` comes on top of ours."""
+    """Started, and ready unless it fails; ended with SIGTERM. `environ` comes on top of ours.
+
+    `authority`: of its certificate, if the arguments give it one.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -93,7 +106,7 @@ def a_pocket_brain(
             stdout=sink, stderr=sink, cwd=folder, env=environment,
         )  # fmt: skip
     try:
-        yield Brain(process, port, log)
+        yield Brain(process, port, log, authority)
     finally:
         process.send_signal(signal.SIGTERM)
         try:

@@ -19,6 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from brain.api import converse, local_socket, wire_out
+from brain.api.token import Tokens
 from brain.dialogue.config import HouseRules
 from brain.dialogue.session import Engines
 from brain.dialogue.sessions import Sessions
@@ -124,11 +125,13 @@ async def a_brain(
             sessions,
             house=lambda: described,
             serves=serves,
-            token=token,
+            tokens=Tokens([token]),
             idle_limit_s=idle_limit_s,
         )
     )
-    app.include_router(converse.router(sessions, vad=converse_vad, serves=serves, token=token))
+    app.include_router(
+        converse.router(sessions, vad=converse_vad, serves=serves, tokens=Tokens([token]))
+    )
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         server: uvicorn.Server = http_server(app)

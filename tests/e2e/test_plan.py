@@ -16,6 +16,7 @@ import pytest
 from fastapi import FastAPI
 
 from brain.api import plan as plan_api
+from brain.api.token import Tokens
 from brain.cli.plan import plan
 from brain.ops import bench_plan
 from brain.planner.options import PlanOptions
@@ -38,7 +39,7 @@ def run(
     async def whole() -> None:
         app = FastAPI()
         planner = Planner(mind, PlanOptions(**how))
-        app.include_router(plan_api.router(planner, token=""))
+        app.include_router(plan_api.router(planner, tokens=Tokens()))
         async with (
             a_server(app) as address,
             httpx.AsyncClient(base_url=address, timeout=20, trust_env=False) as web,

@@ -15,6 +15,7 @@ import pytest
 from fastapi import FastAPI
 
 from brain.api import tts
+from brain.api.token import Tokens
 from brain.app import sessions_of
 from brain.audio.pcm import Audio, from_bytes, to_float
 from brain.dialogue.session import Engines
@@ -85,7 +86,7 @@ async def behind(
     ladder = Ladder("tts", [Rung("slow", build, _well, embedded=True), *below])
     await ladder.start()
     app = FastAPI()
-    app.include_router(tts.router(LadderSynthesizer(ladder), emotions={}, token=""))
+    app.include_router(tts.router(LadderSynthesizer(ladder), emotions={}, tokens=Tokens()))
     limits = httpx.Limits(max_connections=None)
     try:
         async with (

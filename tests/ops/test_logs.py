@@ -110,7 +110,7 @@ def test_uvicorn_comes_the_same_way_and_once() -> None:
     stream = io.StringIO()
     configure("info", stream=stream)
     configure("info", stream=stream)
-    logging.getLogger("uvicorn.error").info("started")
+    logging.getLogger("uvicorn.error").warning("started")
     assert stream.getvalue().count("uvicorn.error: started") == 1
     assert logging.getLogger("uvicorn").handlers == []
 

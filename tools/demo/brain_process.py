@@ -51,7 +51,11 @@ class BrainProcess:
                 sys.executable, "-m", "brain", "serve", "--host", "127.0.0.1", "--port", str(port),
                 *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=file, stderr=file,
                 # On loopback it needs no token, and its conversation is nobody's afterwards.
-                env={**os.environ, "BRAIN_TOKEN": "", "HISTORY_STORE": "off"},
+                env={
+                    **os.environ,
+                    "BRAIN_TOKEN": "", "BRAIN_TOKEN_FILE": "", "TLS_CERT": "", "TLS_KEY": "",
+                    "HISTORY_STORE": "off",
+                },
             )  # fmt: skip
         return BrainProcess(process, port, log)
 

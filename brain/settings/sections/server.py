@@ -7,7 +7,7 @@ from functools import partial
 from pydantic import BaseModel, SecretStr
 
 from brain.settings.fields import setting
-from brain.settings.values import FileOrName, HistoryStore, LogLevel
+from brain.settings.values import ORIGINS, FileOrName, HistoryStore, LogLevel
 
 _server = partial(setting, group="Server")
 
@@ -29,8 +29,28 @@ class ServerSettings(BaseModel):
     )
     brain_name: str = _server("", "Name under which it is announced (empty: the host's)")
     log_level: LogLevel = _server("info", "Least severity that is logged")
+    log_speech: bool = _server(
+        False, "Log what was heard and said, a line each; without it no speech is ever logged"
+    )
     brain_token: SecretStr = _server(
-        SecretStr(""), "Token that a robot must show, in its address or a header (empty: none)"
+        SecretStr(""),
+        "Token that a robot must show, in its address or a header; several, with commas between:"
+        " any of them (empty: none)",
+    )
+    brain_token_file: FileOrName = _server(
+        "", "File of more such tokens, one a line, # begins a comment"
+    )
+    tls_cert: FileOrName = _server(
+        "", "Certificate (PEM, with those above it): robots come with wss://, and no other way"
+    )
+    tls_key: FileOrName = _server(
+        "", "Its private key (PEM, without a password; empty: in the same file)"
+    )
+    allowed_origins: str = _server(
+        "",
+        "Web pages that may talk to the brain, as http://HOST:PORT with commas between; * is any"
+        " (empty: those of the brain's own address)",
+        **ORIGINS,
     )
     hf_token: SecretStr = _server(
         SecretStr(""), "Hugging Face token, shown to the hub when a model is fetched"
@@ -57,6 +77,17 @@ class ServerSettings(BaseModel):
     )
     max_sessions: int = _server(
         64, "Robots connected at once; more are told to come back", ge=1, le=10000
+    )
+    sessions_per_address: int = _server(
+        32, "Robots connected at once from one address (a supervisor's, say)", ge=1, le=10000
+    )
+    requests_per_s: float = _server(
+        50.0,
+        "Requests and new connections from one address, over a while; twice as many at once"
+        " (0: any number)",
+        unit="1/s",
+        ge=0,
+        le=100000,
     )
     session_idle_s: float = _server(
         900.0, "A robot without a word on /ws for so long is hung up on", unit="s", ge=1, le=604800

@@ -1,0 +1,192 @@
+"""A brain that is safe on a LAN: the whole product with tokens and TLS, and what its log tells."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import ssl
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from tests.certificates import a_certificate
+from tests.e2e.pocket import Brain, a_pocket_brain, spoken
+from tests.e2e.sockets import a_robot
+
+PAGE = "http://tinker.example:3000"
+TOKENS = ("by-setting-1", "by-setting-2", "by-file", "by-systemd")
+SECRETS = (*TOKENS, "a-wrong-one")
+CLIENT = "import sys; from robot_client.cli import main; sys.exit(main())"
+HEARD, TYPED, SPOKEN = "Look to the left.", "My name is Lucy.", "Marmalade is served at noon."
+
+
+@pytest.fixture(scope="module")
+def brain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brain]:
+    """As talkative as it can be, but for LOG_SPEECH."""
+    folder = tmp_path_factory.mktemp("brain")
+    made = a_certificate(folder)
+    (folder / "tokens").write_text("# robots\nby-file\n")
+    (folder / "brain-token").write_text("by-systemd\n")
+    flags = {
+        "LOG_LEVEL": "debug",
+        "BRAIN_TOKEN": "by-setting-1, by-setting-2",
+        "BRAIN_TOKEN_FILE": str(folder / "tokens"),
+        "TLS_CERT": str(made.cert),
+        "TLS_KEY": str(made.key),
+        "ALLOWED_ORIGINS": PAGE,
+        "SESSIONS_PER_ADDRESS": "2",
+    }
+    words = [word for name, value in flags.items() for word in ("--set", f"{name}={value}")]
+    environ = {"CREDENTIALS_DIRECTORY": str(folder)}
+    with a_pocket_brain(folder, *words, environ=environ, authority=made.cert) as running:
+        running.until_ready()
+        yield running
+
+
+def post(brain: Brain, path: str, body: object, **headers: str) -> tuple[int, bytes]:
+    request = urllib.request.Request(
+        f"https://127.0.0.1:{brain.port}{path}", json.dumps(body).encode(), headers
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=20, context=brain.tls) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+@pytest.mark.setting("BRAIN_TOKEN", "BRAIN_TOKEN_FILE")
+def test_each_token_opens_and_no_other(brain: Brain) -> None:
+    async def main() -> None:
+        for token in TOKENS:
+            async with a_robot(brain.address, f"?robot_id=a&token={token}", ssl=brain.tls) as robot:
+                await robot.next("ready")
+        for query in ("", "?token=a-wrong-one", "?t%6fken=a-wrong-one"):
+            async with a_robot(brain.address, query, ssl=brain.tls) as robot:
+                assert await robot.close_code() == 4401
+
+    asyncio.run(main())
+    assert post(brain, "/tts", {"text": "."})[0] == 401
+    assert post(brain, "/tts", {"text": "."}, Authorization="Bearer by-file")[0] == 200
+    access = brain.get("/ready")[1]["access"]
+    assert access == {"token": True, "tls": True, "locked": False, "local_only": False}
+
+
+@pytest.mark.setting("TLS_CERT", "TLS_KEY")
+def test_the_robots_client_comes_with_tls_and_with_nothing_else(brain: Brain) -> None:
+    def client(address: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        words = [sys.executable, "-c", CLIENT, "--local-server-ip", address,
+                 "--text", "What is your name?"]  # fmt: skip
+        return subprocess.run(
+            words, capture_output=True, text=True, timeout=60, check=False,
+            env={**os.environ, "BRAIN_TOKEN": "by-setting-2", "LOCAL_SERVER_IP": "", **environ},
+        )  # fmt: skip
+
+    assert brain.authority is not None
+    trusting = {"SSL_CERT_FILE": str(brain.authority)}
+    answered = client(f"wss://127.0.0.1:{brain.port}", **trusting)
+    assert answered.returncode == 0, answered.stderr
+    assert "robo" in (answered.stdout + answered.stderr).lower()
+
+    async def plain() -> None:
+        with pytest.raises(Exception, match=r"(?i)response|closed|reset|handshake"):
+            async with a_robot(brain.address.replace("wss", "ws"), "?token=by-file"):
+                pass
+        with pytest.raises(ssl.SSLCertVerificationError):
+            async with a_robot(brain.address, "?token=by-file"):
+                pass
+
+    asyncio.run(plain())
+
+
+@pytest.mark.setting("ALLOWED_ORIGINS")
+def test_only_pages_that_are_listed_are_let_in(brain: Brain) -> None:
+    query = "?robot_id=page&token=by-file"
+
+    async def main() -> None:
+        for origin in ("http://evil.example", "null", f"https://127.0.0.1:{brain.port + 1}"):
+            with pytest.raises(InvalidStatus) as refused:
+                async with a_robot(brain.address, query, ssl=brain.tls, origin=origin):
+                    pass
+            assert refused.value.response.status_code == 403
+        for origin in (PAGE, f"https://127.0.0.1:{brain.port}"):
+            async with a_robot(brain.address, query, ssl=brain.tls, origin=origin) as robot:
+                await robot.next("ready")
+
+    asyncio.run(main())
+    text = {"text": "Hi."}
+    shown = {"Authorization": "Bearer by-file", "Content-Type": "application/json"}
+    assert post(brain, "/tts", text, Origin="http://evil.example", **shown)[0] == 403
+    assert post(brain, "/tts", text, Origin=PAGE, **shown)[0] == 200
+    # What a browser asks before it sends that.
+    asked = urllib.request.Request(
+        f"https://127.0.0.1:{brain.port}/tts", method="OPTIONS",
+        headers={"Origin": PAGE, "Access-Control-Request-Method": "POST",
+                 "Access-Control-Request-Headers": "authorization,content-type"},
+    )  # fmt: skip
+    with urllib.request.urlopen(asked, timeout=5, context=brain.tls) as answer:
+        assert answer.headers["Access-Control-Allow-Origin"] == PAGE
+        assert "authorization" in answer.headers["Access-Control-Allow-Headers"].lower()
+
+
+@pytest.mark.setting("SESSIONS_PER_ADDRESS")
+def test_one_address_has_so_many_sessions_and_no_more(brain: Brain) -> None:
+    async def main() -> None:
+        def robot(name: str) -> object:
+            return a_robot(brain.address, f"?robot_id={name}&token=by-file", ssl=brain.tls)
+
+        async with robot("a") as one, robot("b") as two:  # type: ignore[attr-defined]
+            await one.next("ready")
+            await two.next("ready")
+            async with robot("c") as three:  # type: ignore[attr-defined]
+                assert await three.close_code() == 4429
+                reason = three.connection.close_reason
+                assert reason == "full for this address; retry_after_s=5"
+            async with robot("b") as again:  # type: ignore[attr-defined]
+                await again.next("ready")  # it takes its own place
+
+    asyncio.run(main())
+
+
+@pytest.mark.setting("LOG_SPEECH")
+def test_the_log_of_a_conversation_has_no_word_of_it(brain: Brain) -> None:
+    """The last of this brain, and at LOG_LEVEL=debug: it looks at all that it has logged."""
+
+    async def main() -> None:
+        query = "?robot_id=talker&token=by-setting-1"
+        async with a_robot(brain.address, query, ssl=brain.tls) as robot:
+            await robot.speak(spoken(HEARD), paced=True)
+            call = await robot.next("tool_call", seconds=30)
+            assert json.loads(call["args"]) == {"direction": "left"}
+            await robot.send(
+                type="tool_result", call_id=call["call_id"], output={"said": "hippopotamus"}
+            )
+            await robot.next("reply_done", seconds=30)
+            await robot.send(type="text", text=TYPED)
+            said = await robot.next("transcript_assistant", seconds=30)
+            assert "Lucy" in said["text"]
+            await robot.next("reply_done", seconds=30)
+            for wrong in ({"type": "txet", "text": TYPED}, {"type": "text", "text": [TYPED]}):
+                await robot.send(**wrong)
+                await robot.next("error")
+            await robot.connection.send('{"type": "say", "text": "Lucy')
+            await robot.next("error")
+
+    asyncio.run(main())
+    shown = {"Authorization": "Bearer by-file"}
+    assert post(brain, "/tts", {"text": SPOKEN, "emotion": "happy"}, **shown)[0] == 200
+    assert post(brain, "/tts", {"text": [SPOKEN]}, **shown)[0] == 422
+    plan = {"robot_id": "p", "seq": 1, "monotonic_ts_ms": 1, "mode": "WANDER", "trigger": TYPED}
+    assert post(brain, "/plan", plan, **shown)[0] in (200, 422)
+    log = brain.log.read_text()
+    assert "a robot at 127.0.0.1 is sent away: token missing or wrong" in log
+    assert "ANYBODY" not in log
+    words = ("lucy", "look to the left", "marmalade", "hippopotamus", "direction", "left")
+    for word in (*SECRETS, *words):
+        lines = [line for line in log.splitlines() if word in line.lower()]
+        assert not lines, f"{word!r} is in the log"
