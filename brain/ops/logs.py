@@ -40,6 +40,11 @@ _TOKEN = re.compile(r"([?&]token=)[^&\s\"']+", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    """Not so: uvicorn's complaint about each socket that was refused before it was accepted."""
+    return record.msg != "ASGI callable returned without completing handshake."
+
+
 class LineFormatter(logging.Formatter):
     """A record as one line: time (UTC), level, logger, message, and the exception if there is one.
 
@@ -108,6 +113,7 @@ def configure(
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
     logging.captureWarnings(True)
 
 

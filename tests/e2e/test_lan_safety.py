@@ -187,6 +187,9 @@ def test_the_log_of_a_conversation_has_no_word_of_it(brain: Brain) -> None:
     assert "a robot at 127.0.0.1 is sent away: token missing or wrong" in log
     assert "ANYBODY" not in log
     words = ("lucy", "look to the left", "marmalade", "hippopotamus", "direction", "left")
+    assert "llama_model_loader" in log, "it is as talkative as it can be"
+    assert "Grammar" not in log, "llama.cpp tells each token that comes, unless it is hushed"
+    assert "ERROR" not in log
     for word in (*SECRETS, *words):
         lines = [line for line in log.splitlines() if word in line.lower()]
         assert not lines, f"{word!r} is in the log"

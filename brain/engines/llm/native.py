@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import ctypes
 import logging
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -34,9 +36,31 @@ class Entry:
     wants_logits: bool
 
 
+class _Loading(threading.local):
+    """Whether this thread is making a model or a context."""
+
+    now = False
+
+
+_loading = _Loading()
+
+
+@contextmanager
+def _heard() -> Iterator[None]:
+    """What llama.cpp has to say meanwhile is logged. Later it tells of the tokens that are spoken,
+    and those are nobody's business."""
+    _loading.now = True
+    try:
+        yield
+    finally:
+        _loading.now = False
+
+
 def _log_line(_level: int, text: bytes, _data: object) -> None:
     # llama.cpp writes hundreds of lines a model; what goes wrong is told by return values as well.
-    if _log.isEnabledFor(logging.DEBUG) and (line := text.decode("utf-8", "replace").strip()):
+    if not (_loading.now and _log.isEnabledFor(logging.DEBUG)):
+        return
+    if line := text.decode("utf-8", "replace").strip():
         _log.debug("%s", line)
 
 
@@ -72,7 +96,8 @@ class NativeModel:
             )
         params = api.llama_model_default_params()
         params.n_gpu_layers = gpu_layers
-        self.handle = api.llama_model_load_from_file(str(path).encode(), params)
+        with _heard():
+            self.handle = api.llama_model_load_from_file(str(path).encode(), params)
         if not self.handle:
             raise EngineUnavailable(
                 f"llama.cpp can't load {path}: it is no GGUF model that it knows, is damaged, "
@@ -210,7 +235,8 @@ class NativeContext:
         params.no_perf = True
         if shape.flash_attention is not None:
             params.flash_attn_type = int(shape.flash_attention)
-        self.handle = api.llama_init_from_model(model.handle, params)
+        with _heard():
+            self.handle = api.llama_init_from_model(model.handle, params)
         if not self.handle:
             raise EngineUnavailable(
                 f"llama.cpp can't make a context of {shape.cells} tokens: lower LLM_CONTEXT."

@@ -141,7 +141,9 @@ class PiperSynthesizer:
             try:
                 sentences = self._voice.phonemize(piece)
             except Exception as error:  # its phonemisers are many and name no errors
-                raise EngineFailed(f"the voice can't read {piece[:40]!r}: {error}") from error
+                # (Its words aren't told: they would be logged.)
+                kind = type(error).__name__
+                raise EngineFailed(f"the voice can't read a piece of text: {kind}") from error
             for sentence in sentences:
                 yield from shorter(sentence, _MOST_PHONEMES)
 
