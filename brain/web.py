@@ -21,6 +21,7 @@ from brain.api import health as health_api
 from brain.api import plan as plan_api
 from brain.api.connection import HEAD_S, GuardedConnection
 from brain.api.gate import Gate
+from brain.api.listening import CountedListener
 from brain.api.origins import Origins
 from brain.api.token import Tokens
 from brain.dialogue.sessions import Sessions
@@ -43,6 +44,8 @@ _WS_MAX_BYTES = 4 << 20
 _PING_EVERY_S = 4.5
 _PONG_S = 5.0
 _UNDELIVERED_MS = 9_000
+# Connections of one address beside those of its sessions: requests, and what came to nothing.
+_OTHER_CONNECTIONS = 128
 # Headers of answers that a web page may read, beside those that any may.
 _EXPOSED = ("Retry-After", "Server-Timing", "X-Audio-Sample-Rate", "X-Audio-Channels")
 
@@ -216,7 +219,8 @@ def listener_of(settings: Settings) -> socket.socket:
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNDELIVERED_MS)
-    return listener
+    most = settings.sessions_per_address + _OTHER_CONNECTIONS
+    return CountedListener(listener, per_address=most)
 
 
 def _engines_out(states: tuple[EngineState, ...]) -> wire_out.EnginesOut:

@@ -1,31 +1,23 @@
 """One HTTP connection, before it is a request or a WebSocket: what uvicorn leaves unbounded.
 
-uvicorn lets a client take for ever over a request's head, and lets the head be of any size. One
-that opens connections and says nothing on them would keep the robots out.
+uvicorn lets a client take for ever over a request's head, and lets the head be of any size.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import logging
-import time
-from typing import Any, ClassVar
+from typing import Any
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
-
-log = logging.getLogger(__name__)
 
 HEAD_S = 10.0
 """So long a request's head may take, from the connection or the answer before it."""
 HEAD_BYTES = 64 << 10
 REQUEST_BYTES = 1 << 20
 """No route takes more, and those that take less say so before it is reached."""
-PER_ADDRESS = 256
-"""Connections of one address that aren't WebSockets (of these a session counts)."""
-_TELL_EVERY_S = 60.0
 
 _REFUSAL = {"error": "request_header_too_large", "detail": f"at most {HEAD_BYTES >> 10} KiB"}
 _BODY = json.dumps(_REFUSAL).encode()
@@ -37,8 +29,6 @@ _TOO_LARGE = (
 
 class GuardedConnection(HttpToolsProtocol):
     """uvicorn's connection with the bounds above. Given to it as the class of its protocol."""
-
-    _told_at: ClassVar[float] = -_TELL_EVERY_S
 
     def __init__(
         self,
@@ -56,8 +46,6 @@ class GuardedConnection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._wait_for_head()
-        if self._one_too_many():
-            transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
@@ -111,20 +99,3 @@ class GuardedConnection(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-    def _one_too_many(self) -> bool:
-        if self.client is None:
-            return False
-        address = self.client[0]
-        same = sum(
-            isinstance(other, GuardedConnection) and other.client is not None
-            and other.client[0] == address
-            for other in self.connections
-        )  # fmt: skip
-        if same <= PER_ADDRESS:
-            return False
-        now = time.monotonic()
-        if now - GuardedConnection._told_at >= _TELL_EVERY_S:
-            GuardedConnection._told_at = now
-            log.warning("%s has %d connections open; more are cut", address, PER_ADDRESS)
-        return True

@@ -19,6 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from brain.api import converse, local_socket, wire_out
+from brain.api.listening import CountedListener
 from brain.api.token import Tokens
 from brain.dialogue.config import HouseRules
 from brain.dialogue.session import Engines
@@ -156,13 +157,15 @@ async def a_robot(
 
 
 @contextlib.asynccontextmanager
-async def a_server(app: FastAPI, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+async def a_server(
+    app: FastAPI, *, tls: ssl.SSLContext | None = None, per_address: int = 1_000
+) -> AsyncIterator[str]:
     """`app` as the brain serves it, on a free loopback port; yields http://HOST:PORT.
 
-    `tls`: it is served with it, and the address is https://.
+    `tls`: it is served with it, and the address is https://. `per_address`: connections.
     """
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
+    plain = socket.create_server(("127.0.0.1", 0))
+    with CountedListener(plain, per_address=per_address) as listener:
         server: uvicorn.Server = http_server(app, tls=tls)
         serving = asyncio.ensure_future(server.serve(sockets=[listener]))
         while not server.started:  # noqa: ASYNC110 - uvicorn has no event for this

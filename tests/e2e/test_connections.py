@@ -13,8 +13,8 @@ from fastapi import FastAPI, Request
 from fastapi.responses import PlainTextResponse
 
 from brain.web import http_server
-from tests.certificates import a_certificate
-from tests.e2e.sockets import a_brain, a_robot, a_server
+from tests.certificates import Certificate, a_certificate
+from tests.e2e.sockets import a_server
 
 HEAD_S = 0.2
 
@@ -210,34 +210,43 @@ def test_a_body_of_a_reasonable_size_is_not_cut() -> None:
     asyncio.run(main())
 
 
-def test_one_address_cannot_hold_all_connections(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("brain.api.connection.PER_ADDRESS", 5)
+@pytest.mark.parametrize("with_tls", [False, True])
+def test_one_address_cannot_hold_all_connections(tmp_path: Path, with_tls: bool) -> None:
+    """Each is counted from the moment at which it is accepted, and until it is gone."""
+    tls = server_tls(a_certificate(tmp_path)) if with_tls else None
 
     async def main() -> None:
-        async with a_brain() as address, contextlib.AsyncExitStack() as stack:
-            robots = [
-                await stack.enter_async_context(a_robot(address, f"?robot_id=r{number}"))
-                for number in range(8)
-            ]
-            for robot in robots:
-                await robot.next("ready")  # sockets count as sessions, not here
-            held = [await stack.enter_async_context(a_client(address)) for _ in range(5)]
-            await asyncio.sleep(0.05)
-            async with a_client(address) as one_too_many:
-                assert await one_too_many.to_the_end(1) == b""
-            assert not any(client.reader.at_eof() for client in held)
-            for client in held:  # and these are let go of, too
-                await client.to_the_end()
-            async with a_robot(address, "?robot_id=after") as robot:
-                await robot.next("ready")
+        async with a_server(an_app(), tls=tls, per_address=5) as address:
+            for _ in range(3):
+                async with contextlib.AsyncExitStack() as stack:
+                    held = [await stack.enter_async_context(a_client(address)) for _ in range(5)]
+                    await asyncio.sleep(0.02)
+                    async with a_client(address) as one_too_many:
+                        assert await one_too_many.to_the_end(HEAD_S / 2) == b""
+                    assert not any(client.reader.at_eof() for client in held)
+                await asyncio.sleep(0.02)
+            for _ in range(5):  # these, the brain lets go of
+                async with a_client(address) as client:
+                    await client.to_the_end()
+            async with a_client(address, trusting(tmp_path) if with_tls else None) as client:
+                client.say(GET)
+                assert (await client.answer()).endswith(b"served")
 
     asyncio.run(main())
 
 
-def test_a_tls_handshake_that_does_not_come_is_not_waited_for(tmp_path: Path) -> None:
-    made = a_certificate(tmp_path)
+def server_tls(made: Certificate) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(made.cert, made.key)
+    return context
+
+
+def trusting(folder: Path) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(folder / "brain.crt"))
+
+
+def test_a_tls_handshake_that_does_not_come_is_not_waited_for(tmp_path: Path) -> None:
+    context = server_tls(a_certificate(tmp_path))
 
     async def main() -> None:
         async with a_server(an_app(), tls=context) as address:
@@ -245,8 +254,7 @@ def test_a_tls_handshake_that_does_not_come_is_not_waited_for(tmp_path: Path) ->
                 async with a_client(address) as client:
                     client.say(said)
                     assert b"served" not in await client.to_the_end()
-            trusting = ssl.create_default_context(cafile=str(made.cert))
-            async with a_client(address, trusting) as client:
+            async with a_client(address, trusting(tmp_path)) as client:
                 client.say(GET)
                 assert (await client.answer()).endswith(b"served")
                 assert await client.to_the_end() == b"", "what comes then is waited for no longer"
