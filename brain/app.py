@@ -23,7 +23,7 @@ from brain.ops.notify import Notifier, watchdog_interval_s
 from brain.ops.starting import tell
 from brain.ops.watchdog import keep_fed
 from brain.settings import Settings
-from brain.settings.access import Access
+from brain.settings.access import Access, access_of
 from brain.settings.load import under_systemd
 from brain.web import build_app, http_server, listener_of
 
@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 EXIT_FAILED = 1
 EXIT_CONFIG = 78
+_LOOK_S = 30.0
 
 
 def serve(settings: Settings) -> int:
@@ -83,6 +84,7 @@ async def _serve(settings: Settings, house: HouseRules, access: Access) -> int:
             host, port, settings.brain_profile, settings.brain_name, tls=access.tls is not None
         )
         announcing = asyncio.ensure_future(_announce(settings, serves, where))
+        mending = asyncio.ensure_future(_end_when_mended(settings, access, stop))
         try:
             kind = "TLS" if access.tls else "no TLS"
             log.info(
@@ -98,9 +100,9 @@ async def _serve(settings: Settings, house: HouseRules, access: Access) -> int:
             await serving
             await asyncio.wait({announcing})  # a second cancel would break into its goodbye
         finally:
-            loading.cancel()
-            announcing.cancel()
-            await asyncio.gather(loading, announcing, return_exceptions=True)
+            for task in (loading, announcing, mending):
+                task.cancel()
+            await asyncio.gather(loading, announcing, mending, return_exceptions=True)
             await engines.close()
             if keeper is not None:
                 await keeper.close()
@@ -150,6 +152,18 @@ async def _load(
     serves.set()
     log.info("the embedded engines serve")
     await tell(engines, notifier, settings.brain_profile)
+
+
+async def _end_when_mended(settings: Settings, access: Access, stop: asyncio.Event) -> None:
+    """A brain that lets nobody in, or only its own machine, for want of a file (which only happens
+    under systemd) goes down when the file has come, and is started anew."""
+    while access.locked or access.local_only:
+        await asyncio.sleep(_LOOK_S)
+        now = await asyncio.to_thread(access_of, settings, os.environ)
+        if not (now.locked or now.local_only):
+            log.warning("the tokens and the certificate are there now: starting anew")
+            stop.set()
+            return
 
 
 async def _announce(settings: Settings, serves: asyncio.Event, where: Announcement) -> None:

@@ -103,7 +103,7 @@ def a_pocket_brain(
         process = subprocess.Popen(
             [sys.executable, "-m", module, "serve", "--profile", "pocket", "--host", "127.0.0.1",
              "--port", str(port), *arguments],
-            stdout=sink, stderr=sink, cwd=folder, env=environment,
+            stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, cwd=folder, env=environment,
         )  # fmt: skip
     try:
         yield Brain(process, port, log, authority)

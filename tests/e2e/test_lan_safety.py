@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-import os
-import ssl
-import subprocess
-import sys
+import socket
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import InvalidStatus
 
+from brain.app import _end_when_mended, serve
+from brain.house import way_in
+from brain.settings import Settings
+from robot_client.address import brain_url
+from robot_client.dial import dial
+from robot_client.reconnect import Retry
 from tests.certificates import a_certificate
 from tests.e2e.pocket import Brain, a_pocket_brain, spoken
 from tests.e2e.sockets import a_robot
@@ -22,7 +30,6 @@ from tests.e2e.sockets import a_robot
 PAGE = "http://tinker.example:3000"
 TOKENS = ("by-setting-1", "by-setting-2", "by-file", "by-systemd")
 SECRETS = (*TOKENS, "a-wrong-one")
-CLIENT = "import sys; from robot_client.cli import main; sys.exit(main())"
 HEARD, TYPED, SPOKEN = "Look to the left.", "My name is Lucy.", "Marmalade is served at noon."
 
 
@@ -50,8 +57,9 @@ def brain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brain]:
 
 
 def post(brain: Brain, path: str, body: object, **headers: str) -> tuple[int, bytes]:
+    scheme = "https" if brain.authority else "http"
     request = urllib.request.Request(
-        f"https://127.0.0.1:{brain.port}{path}", json.dumps(body).encode(), headers
+        f"{scheme}://127.0.0.1:{brain.port}{path}", json.dumps(body).encode(), headers
     )
     try:
         with urllib.request.urlopen(request, timeout=20, context=brain.tls) as answer:
@@ -78,30 +86,26 @@ def test_each_token_opens_and_no_other(brain: Brain) -> None:
 
 
 @pytest.mark.setting("TLS_CERT", "TLS_KEY")
-def test_the_robots_client_comes_with_tls_and_with_nothing_else(brain: Brain) -> None:
-    def client(address: str, **environ: str) -> subprocess.CompletedProcess[str]:
-        words = [sys.executable, "-c", CLIENT, "--local-server-ip", address,
-                 "--text", "What is your name?"]  # fmt: skip
-        return subprocess.run(
-            words, capture_output=True, text=True, timeout=60, check=False,
-            env={**os.environ, "BRAIN_TOKEN": "by-setting-2", "LOCAL_SERVER_IP": "", **environ},
-        )  # fmt: skip
+def test_the_robots_client_comes_with_tls_and_with_nothing_else(
+    brain: Brain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = {"Authorization": "Bearer by-setting-2"}
 
-    assert brain.authority is not None
-    trusting = {"SSL_CERT_FILE": str(brain.authority)}
-    answered = client(f"wss://127.0.0.1:{brain.port}", **trusting)
-    assert answered.returncode == 0, answered.stderr
-    assert "robo" in (answered.stdout + answered.stderr).lower()
+    async def main() -> None:
+        url = brain_url("127.0.0.1", brain.port, "friend", tls=True)
+        stranger = await dial(url, shown)
+        assert isinstance(stranger, Retry)
+        assert "its certificate isn't trusted here" in stranger.reason
+        plain = await dial(url.replace("wss", "ws"), shown)
+        assert isinstance(plain, Retry)
+        assert "is it one with TLS (wss://)" in plain.reason
+        monkeypatch.setenv("SSL_CERT_FILE", str(brain.authority))
+        friend = await dial(url, shown)
+        assert isinstance(friend, ClientConnection), friend
+        assert json.loads(await friend.recv())["type"] == "ready"
+        await friend.close()
 
-    async def plain() -> None:
-        with pytest.raises(Exception, match=r"(?i)response|closed|reset|handshake"):
-            async with a_robot(brain.address.replace("wss", "ws"), "?token=by-file"):
-                pass
-        with pytest.raises(ssl.SSLCertVerificationError):
-            async with a_robot(brain.address, "?token=by-file"):
-                pass
-
-    asyncio.run(plain())
+    asyncio.run(main())
 
 
 @pytest.mark.setting("ALLOWED_ORIGINS")
@@ -160,7 +164,7 @@ def test_the_log_of_a_conversation_has_no_word_of_it(brain: Brain) -> None:
     async def main() -> None:
         query = "?robot_id=talker&token=by-setting-1"
         async with a_robot(brain.address, query, ssl=brain.tls) as robot:
-            await robot.speak(spoken(HEARD), paced=True)
+            await robot.speak(spoken(HEARD))
             call = await robot.next("tool_call", seconds=30)
             assert json.loads(call["args"]) == {"direction": "left"}
             await robot.send(
@@ -193,3 +197,69 @@ def test_the_log_of_a_conversation_has_no_word_of_it(brain: Brain) -> None:
     for word in (*SECRETS, *words):
         lines = [line for line in log.splitlines() if word in line.lower()]
         assert not lines, f"{word!r} is in the log"
+
+
+def until_answering(brain: Brain) -> Any:
+    for _ in range(300):
+        with contextlib.suppress(OSError):
+            return brain.get("/ready")[1]
+        time.sleep(0.05)
+    pytest.fail(brain.log.read_text())
+
+
+def test_without_its_files_a_service_is_closed_and_says_so(tmp_path: Path) -> None:
+    """It would listen everywhere, for everybody, in plain."""
+    flags = ("--host", "0.0.0.0", "--set", "BRAIN_TOKEN_FILE=/none/tokens",
+             "--set", "TLS_CERT=/none/cert")  # fmt: skip
+    with a_pocket_brain(tmp_path, *flags, environ={"INVOCATION_ID": "1"}) as brain:
+        ready = until_answering(brain)
+        assert ready["degraded"]
+        assert ready["access"]["locked"]
+        assert ready["access"]["local_only"]
+        assert len(ready["problems"]) == 2
+        assert post(brain, "/tts", {"text": "Hi."})[0] == 401
+
+        async def main() -> None:
+            for query in ("", "?token=", "?token=None"):
+                async with a_robot(brain.address, query) as robot:
+                    assert await robot.close_code() == 4401
+
+        asyncio.run(main())
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.2", brain.port), timeout=5)
+    log = brain.log.read_text()
+    assert "a brain that lets nobody in holds instead" in log
+    assert "a brain for its own machine alone holds instead" in log
+
+
+def test_at_a_terminal_it_does_not_start_without_them(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("INVOCATION_ID", "NOTIFY_SOCKET"):
+        monkeypatch.delenv(name, raising=False)
+    assert serve(Settings(brain_token_file="/none/tokens", tls_cert="/none/cert")) == 78
+    token, tls = capsys.readouterr().err.splitlines()
+    assert token == "BRAIN_TOKEN_FILE=/none/tokens: can't be read: No such file or directory"
+    assert tls == "TLS_CERT=/none/cert: can't be read: No such file or directory"
+
+
+def test_it_is_started_anew_when_they_have_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("brain.app._LOOK_S", 0.01)
+    tokens = tmp_path / "tokens"
+
+    async def main() -> None:
+        settings, access = way_in(Settings(brain_token_file=str(tokens)), {}, lenient=True)
+        stop = asyncio.Event()
+        mending = asyncio.ensure_future(_end_when_mended(settings, access, stop))
+        await asyncio.sleep(0.1)
+        assert not mending.done()
+        tokens.write_text("here\n")
+        await asyncio.wait_for(mending, 5)
+        assert stop.is_set()
+        # And of one that has all that it needs, nobody looks.
+        _, access = way_in(settings, {}, lenient=True)
+        await asyncio.wait_for(_end_when_mended(settings, access, asyncio.Event()), 1)
+
+    asyncio.run(main())
