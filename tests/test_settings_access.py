@@ -101,6 +101,7 @@ def test_the_other_tokens_stay_in_force(tmp_path: Path) -> None:
         "BRAIN_TOKEN_FIEL=/etc/brain/hunter2",
         'BRAIN_TOKEN="hunter2',
         'BRAIN_NAME="kitchen\nBRAIN_TOKEN=hunter2\nLOG_LEVEL="info"',
+        "BRAIN_NAME='kitchen\nBRAIN_TOKEN=hunter2\n# that was the robots'",
     ],
 )
 def test_a_token_that_a_typo_took_away_leaves_no_open_brain(tmp_path: Path, line: str) -> None:

@@ -39,7 +39,6 @@ class GuardedConnection(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._timer: asyncio.TimerHandle | None = None
-        self._unsent = 0  # bytes of an answer, when that was last looked at
         self._received = 0  # bytes since the read in which the request began
         self._in_head = False
 
@@ -83,17 +82,9 @@ class GuardedConnection(HttpToolsProtocol):
 
     def _wait_for_head(self) -> None:
         self._stop_waiting()
-        self._unsent = self.transport.get_write_buffer_size()
-        self._timer = self.loop.call_later(HEAD_S, self._waited)
-
-    def _waited(self) -> None:
-        unsent = self.transport.get_write_buffer_size()
-        if (
-            0 < unsent < self._unsent
-        ):  # it is still taking its answer: a long one, on a slow network
-            self._wait_for_head()
-        else:
-            self.transport.abort()  # (to close would wait for who doesn't read, again)
+        # `close` sends what is left of the answer before: a long one, on a slow network. For who
+        # doesn't take it the kernel has its own limit (TCP_USER_TIMEOUT).
+        self._timer = self.loop.call_later(HEAD_S, self.transport.close)
 
     def _stop_waiting(self) -> None:
         if self._timer is not None:
