@@ -52,6 +52,10 @@ def test_a_service_without_that_credential_has_none(tmp_path: Path) -> None:
     assert access({"CREDENTIALS_DIRECTORY": str(tmp_path)}).open_to_all
 
 
+def test_a_folder_of_credentials_that_cannot_be_looked_into_locks_the_brain() -> None:
+    assert access({"CREDENTIALS_DIRECTORY": "/none/such"}).locked
+
+
 @pytest.mark.parametrize("content", [None, b"", b"# none yet\n", b"\xff\xfe", b"x" * 70_000])
 @pytest.mark.parametrize("place", ["file", "credential"])
 def test_a_file_without_a_token_locks_the_brain(

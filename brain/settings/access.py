@@ -8,6 +8,7 @@ should speak TLS and can't is reached from its own machine alone: there `/ready`
 from __future__ import annotations
 
 import difflib
+import os
 import ssl
 import stat
 from collections.abc import Iterator, Mapping
@@ -84,8 +85,9 @@ def _files(settings: Settings, environ: Mapping[str, str]) -> Iterator[tuple[str
     if settings.brain_token_file:
         yield f"BRAIN_TOKEN_FILE={settings.brain_token_file}", Path(settings.brain_token_file)
     folder = environ.get("CREDENTIALS_DIRECTORY")
-    if folder and (credential := Path(folder) / CREDENTIAL).exists():
-        yield f"the credential {CREDENTIAL}", credential
+    # (Of a folder that can't be looked into, `exists` would say that nothing is there.)
+    if folder and (not os.access(folder, os.X_OK) or (Path(folder) / CREDENTIAL).exists()):
+        yield f"the credential {CREDENTIAL}", Path(folder) / CREDENTIAL
 
 
 def _several(text: str) -> Iterator[str]:

@@ -20,6 +20,7 @@ KINDS = {
     "jetson, devices listed": ("jetson", "jetson-devices"),
     "desktop": ("desktop",),
     "desktop with vLLM": ("desktop", "vllm"),
+    "with tokens": ("jetson", "token"),
 }
 # What came with 248 to 252, and would be ignored with a warning on an older one (247, 249).
 TOO_NEW = (

@@ -110,7 +110,9 @@ def a_manager(folder: Path, command: str) -> Iterator[Manager]:
         "BRAIN_CONFIG_DIR": str(folder / "etc"),
     }
     start = (
-        "mount --make-rprivate / && mount -t tmpfs none /run && mkdir -p /run/systemd/system && "
+        # (Shared among themselves: so do credentials come to a unit.)
+        "mount --make-rprivate / && mount --make-rshared / && "
+        "mount -t tmpfs none /run && mkdir -p /run/systemd/system && "
         f"{_SYSTEMD} --user --log-target=console & wait"
     )
     with (folder / "manager.log").open("wb") as log:

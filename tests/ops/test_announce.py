@@ -86,7 +86,8 @@ def test_of_two_brains_the_first_by_name_and_then_the_same_one(lan: Lan, tmp_pat
     ):
         lab.until_said("announced as 'lab' at 10.9.0.1 port 8100")
         assert robot.ask("locate")["url"] == "ws://10.9.0.1:8100/ws"
-        with a_lan_brain(tmp_path, lan.add("10.9.0.2/24"), "attic", 8200) as attic:
+        attics = lan.add("10.9.0.2/24")
+        with a_lan_brain(tmp_path, attics, "attic", 8200, tls=True) as attic:
             attic.until_said("announced as 'attic' at 10.9.0.2 port 8200")
             lines = [
                 "'attic' (10.9.0.2:8200, profile pocket)",
@@ -94,12 +95,12 @@ def test_of_two_brains_the_first_by_name_and_then_the_same_one(lan: Lan, tmp_pat
             ]
             assert robot.ask("locate")["url"] == "ws://10.9.0.1:8100/ws", "it stays"
             first = late_robot.ask("locate")
-            assert first["url"] == "ws://10.9.0.2:8200/ws"
+            assert first["url"] == "wss://10.9.0.2:8200/ws"
             assert first["said"] == [f"found 2 brains: {' and '.join(lines)}; taking 'attic'"]
             assert picky_robot.ask("locate")["url"] == "ws://10.9.0.1:8100/ws"
             lab.stop()
             changed = robot.ask("locate")
-            assert changed["url"] == "ws://10.9.0.2:8200/ws", "its own is gone"
+            assert changed["url"] == "wss://10.9.0.2:8200/ws", "its own is gone"
             assert changed["said"] == [f"found the brain {lines[0]}"]
 
 
