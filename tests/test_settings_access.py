@@ -27,6 +27,7 @@ def access(environ: Mapping[str, str] | None = None, **changes: str) -> Access:
         ("one", ("one",)),
         ("one,two", ("one", "two")),
         (" one , two ,, one", ("one", "two")),
+        ("#1,a b", ("#1", "a b")),
     ],
 )
 def test_one_setting_may_hold_several(setting: str, tokens: tuple[str, ...]) -> None:

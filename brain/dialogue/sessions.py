@@ -89,7 +89,7 @@ class Sessions:
         house: HouseRules,
         *,
         max_sessions: int = 16,
-        per_address: int = 16,
+        per_address: int = 32,
         memory_s: float = 30 * 60,
         memory_robots: int = 50,
         clock: Callable[[], float] = time.monotonic,

@@ -52,13 +52,14 @@ def access_of(settings: Settings, environ: Mapping[str, str]) -> Access:
     Tokens come from `BRAIN_TOKEN`, the file `BRAIN_TOKEN_FILE`, and the credential `brain-token`,
     all together. (systemd before 250 has no `%d`, so the credential's folder is looked for here.)
     """
-    tokens = list(_several(settings.brain_token.get_secret_value().replace(",", "\n")))
+    typed = settings.brain_token.get_secret_value()
+    tokens = [token for part in typed.split(",") if (token := part.strip())]
     problems = []
-    if settings.brain_token.get_secret_value() and not tokens:
+    if typed and not tokens:
         problems.append(_no_token("BRAIN_TOKEN", "has no token in it", settings))
     for source, path in _files(settings, environ):
         try:
-            found = tuple(_several(_text(path)))
+            found = _listed(_text(path))
         except ValueError as error:
             problems.append(_no_token("BRAIN_TOKEN_FILE", f"{source}: {error}", settings))
             continue
@@ -90,12 +91,10 @@ def _files(settings: Settings, environ: Mapping[str, str]) -> Iterator[tuple[str
         yield f"the credential {CREDENTIAL}", Path(folder) / CREDENTIAL
 
 
-def _several(text: str) -> Iterator[str]:
-    """The tokens, one a line; `#` begins a comment at the beginning of a line."""
-    for line in text.splitlines():
-        token = line.strip()
-        if token and not token.startswith("#"):
-            yield token
+def _listed(text: str) -> list[str]:
+    """The tokens in a file's text."""
+    lines = [line.strip() for line in text.splitlines()]
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 def _text(path: Path) -> str:

@@ -111,7 +111,9 @@ async def a_brain(
         mind or ScriptedMind(["Hello there."], first_seconds=0.02, token_seconds=0.0),
         mouth or ScriptedMouth(seconds_per_char=0.02, delay=0.01),
     )
-    sessions = Sessions(engines, house or HouseRules(), max_sessions=max_sessions)
+    sessions = Sessions(
+        engines, house or HouseRules(), max_sessions=max_sessions, per_address=max_sessions
+    )
     scripted = wire_out.EngineOut(name="scripted", model="", degraded=False)
     described = local_socket.House(
         "test",
