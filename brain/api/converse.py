@@ -111,8 +111,7 @@ class _Wire:
         self._telling = converse_out.Telling()
 
     def greeting(self, connection: Connection) -> str:
-        robot, caller = connection.session.robot_id, connection.caller
-        log.info("robot %s is on /converse, resumed: %s, %s", robot, connection.resumed, caller)
+        log.info("robot %s on /converse is %s", connection.session.robot_id, connection.caller)
         return converse_out.ListeningOut().model_dump_json()
 
     def frames(self, output: outputs.Output) -> Iterable[str | bytes]:

@@ -95,10 +95,16 @@ async def serve(
     except GoingDown as error:
         await websocket.close(1001, str(error))
         return
+    robot, path = connection.session.robot_id, websocket.scope["path"]
+    log.info(
+        "robot %s at %s is on %s, resumed: %s", robot, connection.address, path, connection.resumed
+    )
     try:
         await _converse(websocket, connection, wire, door)
     finally:
         door.sessions.close(connection)
+        code = connection.closed.code if connection.closed else "?"
+        log.info("robot %s has gone from %s, code %s", robot, path, code)
 
 
 async def _converse(websocket: WebSocket, connection: Connection, wire: Wire, door: Door) -> None:
