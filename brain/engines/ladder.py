@@ -11,10 +11,12 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
 from brain.engines.hangs import Hangs
 from brain.engines.lane import Closable, Lane
+from brain.engines.looking import FILES_S, PROBE_AGAIN_S, PROBE_S, fingerprint, probed
 from brain.engines.one_line import one_line
 from brain.engines.ports import (
     EngineBusy,
@@ -37,12 +39,6 @@ RETRIES_S = (0.0, 5.0, 15.0, 60.0, 300.0)
 
 _STRIKES = 3
 
-PROBE_S = 4.0
-"""Between two looks at what an engine needs outside this process."""
-_PROBE_PATIENCE_S = 2.5
-# A blip isn't an outage: the second look decides.
-_PROBE_AGAIN_S = 1.0
-
 
 @dataclass
 class Progress:
@@ -63,7 +59,8 @@ class Rung(Generic[E]):
     engine hangs. `check` makes a tiny real call of it, and raises `EngineError` if it is ill.
     `embedded` rungs need nothing but the package, so they are built first and always there.
     `probe`, for an engine outside this process, asks whether it is there, without building it, and
-    raises `EngineUnavailable` if it isn't. `progress` is written by `build`.
+    raises `EngineUnavailable` if it isn't. `files` are those that it is built from: it is built
+    again soon after one of them came or changed. `progress` is written by `build`.
     """
 
     name: str
@@ -71,6 +68,7 @@ class Rung(Generic[E]):
     check: Callable[[E], Awaitable[None]]
     embedded: bool = False
     probe: Callable[[], Awaitable[None]] | None = None
+    files: Callable[[], Sequence[Path]] | None = None
     progress: Progress = field(default_factory=Progress, compare=False)
 
 
@@ -103,6 +101,8 @@ class _Place(Generic[E]):
     tried: bool = False
     reason: str = ""
     strikes: int = 0
+    built_from: str = ""
+    """The fingerprint of its files as it was last built, or tried to be."""
 
 
 class Ladder(Generic[E]):
@@ -182,8 +182,12 @@ class Ladder(Generic[E]):
 
     def watch(self) -> None:
         """From now on climb again, after a while, whenever the wanted rung is down; one outside
-        this process is looked at now and then, whether or not anybody calls it."""
+        this process is looked at now and then, whether or not anybody calls it, and so are the
+        files of one that is down."""
         self._spawn(self._keep_climbing())
+        for place in self._places:
+            if place.rung.files is not None:
+                self._spawn(self._keep_looking(place, place.rung.files))
         probe = self._places[0].rung.probe
         if probe is not None:
             self._spawn(self._keep_probing(probe))
@@ -245,14 +249,18 @@ class Ladder(Generic[E]):
     async def _build(self, place: _Place[E]) -> None:
         if place.engine is not None or self._closed:
             return
-        given_up = _Once()
+        given_up, told = _Once(), place.reason
         try:
+            if place.rung.files is not None:
+                place.built_from = await asyncio.to_thread(fingerprint, place.rung.files())
             engine = await place.rung.build(given_up)
         except EngineError as error:
             place.reason = str(error)
         except Exception as error:  # noqa: BLE001 - whatever a library raises, the brain goes on
-            _log.exception("Building the %s engine %s failed.", self.kind, place.rung.name)
-            place.reason = f"{place.rung.name} failed to load: {type(error).__name__}: {error}"
+            said = one_line(str(error))
+            place.reason = f"{place.rung.name} failed to load: {type(error).__name__}: {said}"
+            if place.reason != told:
+                _log.exception("Building the %s engine %s failed.", self.kind, place.rung.name)
         else:
             place.engine, place.reason, place.strikes = engine, "", 0
             given_up.then(lambda reason: self._lower(place, engine, reason, hung=True))
@@ -261,7 +269,7 @@ class Ladder(Generic[E]):
             place.tried = True
             place.rung.progress("")
             self._hangs.built(failed=place.engine is None)
-        if place.reason:
+        if place.reason and place.reason != told:  # it is tried again and again
             _log.warning("%s: %s", self.kind, place.reason)
 
     def _note(self, place: _Place[E], engine: E, error: EngineError) -> None:
@@ -315,16 +323,30 @@ class Ladder(Generic[E]):
         while not self._closed:
             await asyncio.sleep(PROBE_S)
             engine = place.engine
-            reason = await _probed(probe, again=gone)
+            reason = await probed(probe, again=gone)
             if reason and engine is not None:
-                await asyncio.sleep(_PROBE_AGAIN_S)
-                reason = await _probed(probe, again=True)
+                await asyncio.sleep(PROBE_AGAIN_S)
+                reason = await probed(probe, again=True)
                 if reason:
                     self._lower(place, engine, reason)
             elif gone and not reason and engine is None:
                 self._attempt = 0
                 self._came_back.set()
             gone = bool(reason)
+
+    async def _keep_looking(self, place: _Place[E], files: Callable[[], Sequence[Path]]) -> None:
+        """Have it built again when its files have changed, and change no more: to copy a model
+        takes a while."""
+        before = place.built_from
+        while not self._closed:
+            await asyncio.sleep(FILES_S)
+            if place.engine is not None:
+                continue
+            now = await asyncio.to_thread(fingerprint, files())
+            if now == before != place.built_from:
+                self._attempt = 0
+                self._came_back.set()
+            before = now
 
     def _spawn(self, work: Awaitable[None]) -> None:
         if self._closed:
@@ -352,20 +374,6 @@ class _Once:
         self._then = do
         if self._reason is not None:
             do(self._reason)
-
-
-async def _probed(probe: Callable[[], Awaitable[None]], *, again: bool) -> str:
-    """Why the engine isn't there; empty if it is. `again`: at the last look it wasn't."""
-    try:
-        await asyncio.wait_for(probe(), _PROBE_PATIENCE_S)
-    except EngineError as error:
-        return str(error)
-    except asyncio.TimeoutError:
-        return f"It didn't answer within {_PROBE_PATIENCE_S:g} s."
-    except Exception as error:  # noqa: BLE001 - a probe may raise anything; the watch must go on
-        _log.log(logging.DEBUG if again else logging.ERROR, "A look failed.", exc_info=True)
-        return f"Looking for it failed: {type(error).__name__}: {one_line(str(error))}"
-    return ""
 
 
 async def _whole(work: Awaitable[None]) -> None:
