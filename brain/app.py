@@ -28,6 +28,7 @@ from brain.dialogue.sessions import Sessions
 from brain.engines.ladder import EngineState
 from brain.engines.loader import EngineSet
 from brain.engines.ports import EngineUnavailable
+from brain.engines.unfinished import Loads
 from brain.history.keeper import HistoryKeeper, Restored
 from brain.house import ConfigError, history_keeper, house_rules, with_usable_files
 from brain.ops import health
@@ -41,6 +42,7 @@ from brain.planner.options import plan_options
 from brain.planner.service import Planner
 from brain.settings import Settings
 from brain.settings.load import under_systemd
+from brain.settings.places import state_dir
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +79,7 @@ def serve(settings: Settings) -> int:
 
 async def _serve(settings: Settings, house: HouseRules) -> int:
     with _listener(settings) as listener:
-        engines = EngineSet(settings)
+        engines = EngineSet(settings, Loads(state_dir(settings, os.environ) / "loading"))
         keeper = history_keeper(settings, os.environ)
         sessions = sessions_of(
             settings,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -46,6 +47,9 @@ _LOG_LINE = api.llama_log_callback(_log_line)  # kept: the library holds only it
 @cache
 def _backend() -> None:
     """Once a process: quiet the library and start it."""
+    # Where it gives up on the process it would first run gdb on it, which takes long and helps
+    # nobody who isn't here.
+    os.environ.setdefault("GGML_NO_BACKTRACE", "1")
     api.llama_log_set(_LOG_LINE, ctypes.c_void_p(0))
     api.llama_backend_init()
 
