@@ -16,7 +16,7 @@ PROBE_S = 4.0
 """Between two looks at what an engine needs outside this process."""
 PROBE_AGAIN_S = 1.0
 """A blip isn't an outage: the second look decides."""
-FILES_S = 2.0
+FILES_S = 1.0
 """Between two looks at the files of an engine that is down."""
 _PROBE_PATIENCE_S = 2.5
 

@@ -117,7 +117,7 @@ class Loads:
             weight = _SAME_BOOT if note.boot == self._boot else _OTHER_BOOT
             note = replace(note, ends=note.ends + weight, under_way=False)
             _write(handle, note)
-            _log.error("loading %s did not end, but the process did", name)
+            _log.info("the loading of %s did not end, but the process did", name)
         enough = _ENOUGH_EMBEDDED if embedded else _ENOUGH
         if note.ends >= enough:
             wait = WAITS_S[min((note.ends - enough) // _SAME_BOOT, len(WAITS_S) - 1)]

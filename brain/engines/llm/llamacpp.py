@@ -212,7 +212,7 @@ def _open(options: LlamaCppOptions) -> _Loaded:
             flash_attention=options.flash_attention,
         )
         context = NativeContext(model, shape)
-    except EngineUnavailable:
+    except BaseException:  # its template may raise anything
         model.close()
         raise
     limit = context.cells

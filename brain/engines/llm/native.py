@@ -18,7 +18,9 @@ import numpy as np
 from llama_cpp import llama_cpp as api
 from numpy.typing import NDArray
 
+from brain.engines.llm.native_log import first_error, forget_errors, quiet
 from brain.engines.ports import EngineFailed, EngineUnavailable
+from brain.engines.room import gpu_shares_memory, room_for
 
 _log = logging.getLogger("brain.engines.llm.llamacpp")
 
@@ -35,22 +37,13 @@ class Entry:
     wants_logits: bool
 
 
-def _log_line(_level: int, text: bytes, _data: object) -> None:
-    # llama.cpp writes hundreds of lines a model; what goes wrong is told by return values as well.
-    if _log.isEnabledFor(logging.DEBUG) and (line := text.decode("utf-8", "replace").strip()):
-        _log.debug("%s", line)
-
-
-_LOG_LINE = api.llama_log_callback(_log_line)  # kept: the library holds only its address
-
-
 @cache
 def _backend() -> None:
     """Once a process: quiet the library and start it."""
     # Where it gives up on the process it would first run gdb on it, which takes long and helps
     # nobody who isn't here.
     os.environ.setdefault("GGML_NO_BACKTRACE", "1")
-    api.llama_log_set(_LOG_LINE, ctypes.c_void_p(0))
+    quiet()
     api.llama_backend_init()
 
 
@@ -67,20 +60,28 @@ class NativeModel:
                 f"{found}: LLM_MODEL_PATH names one GGUF file; brain models pull fetches those of "
                 "the profile."
             )
+        if not os.access(path, os.R_OK):
+            raise EngineUnavailable(f"{path} may not be read by the user that the brain runs as.")
         _backend()
-        if gpu_layers and not api.llama_supports_gpu_offload():
+        on_gpu = bool(gpu_layers) and bool(api.llama_supports_gpu_offload())
+        self._in_main_memory = not on_gpu or gpu_shares_memory()
+        if self._in_main_memory:
+            advice = "take a smaller LLM_MODEL_PATH, or stop what else runs on this machine"
+            room_for(path.stat().st_size, str(path), advice)
+        params = api.llama_model_default_params()
+        params.n_gpu_layers = gpu_layers
+        forget_errors()
+        self.handle = api.llama_model_load_from_file(str(path).encode(), params)
+        if not self.handle:
+            raise EngineUnavailable(
+                f"llama.cpp can't load {path}: {first_error() or 'it does not say why'}. (brain "
+                "models verify finds a damaged file; less LLM_GPU_LAYERS takes less of a GPU.)"
+            )
+        if gpu_layers and not on_gpu:
             _log.warning(
                 "LLM_GPU_LAYERS=%d, but this llama.cpp has no GPU support: %s runs on the CPU.",
                 gpu_layers,
                 path.name,
-            )
-        params = api.llama_model_default_params()
-        params.n_gpu_layers = gpu_layers
-        self.handle = api.llama_model_load_from_file(str(path).encode(), params)
-        if not self.handle:
-            raise EngineUnavailable(
-                f"llama.cpp can't load {path}: it is no GGUF model that it knows, is damaged, "
-                "or there isn't enough memory for it (LLM_GPU_LAYERS)."
             )
         self.vocab = api.llama_model_get_vocab(self.handle)
         self.n_vocab: int = api.llama_vocab_n_tokens(self.vocab)
@@ -90,6 +91,34 @@ class NativeModel:
         )
         self._pads_with_space = api.llama_vocab_type(self.vocab) == api.LLAMA_VOCAB_TYPE_SPM
         self._pieces: dict[int, bytes] = {}
+
+    def room_for_context(self, cells: int) -> None:
+        """Raises `EngineUnavailable` if the keys and values of so many tokens find no memory.
+
+        16 bits each, of all layers. A GPU's own memory says so itself, and so do models that keep
+        something else of the past.
+        """
+        if not (self._in_main_memory and self.keeps_all_positions):
+            return
+        heads = api.llama_model_n_head_kv(self.handle)
+        width = self._number("attention.key_length") + self._number("attention.value_length")
+        needed = 2 * cells * api.llama_model_n_layer(self.handle) * heads * width
+        room_for(needed, f"A context of {cells} tokens", "lower LLM_CONTEXT")
+
+    def _number(self, name: str) -> int:
+        """Of the file's own account of the model; the width of a head where it isn't told."""
+        architecture = self._told("general.architecture")
+        told = self._told(f"{architecture}.{name}")
+        if told.isdigit():
+            return int(told)
+        heads = max(1, int(api.llama_model_n_head(self.handle)))
+        width: int = api.llama_model_n_embd(self.handle) // heads
+        return width
+
+    def _told(self, key: str) -> str:
+        buffer = ctypes.create_string_buffer(64)
+        found = api.llama_model_meta_val_str(self.handle, key.encode(), buffer, len(buffer))
+        return buffer.value.decode("utf-8", "replace") if found >= 0 else ""
 
     @property
     def chat_template(self) -> str | None:
@@ -205,6 +234,7 @@ class NativeContext:
     """
 
     def __init__(self, model: NativeModel, shape: ContextShape) -> None:
+        model.room_for_context(shape.cells)
         params = api.llama_context_default_params()
         params.n_ctx = shape.cells
         params.n_batch = params.n_ubatch = shape.batch
@@ -214,10 +244,12 @@ class NativeContext:
         params.no_perf = True
         if shape.flash_attention is not None:
             params.flash_attn_type = int(shape.flash_attention)
+        forget_errors()
         self.handle = api.llama_init_from_model(model.handle, params)
         if not self.handle:
             raise EngineUnavailable(
-                f"llama.cpp can't make a context of {shape.cells} tokens: lower LLM_CONTEXT."
+                f"llama.cpp can't make a context of {shape.cells} tokens "
+                f"({first_error() or 'it does not say why'}): lower LLM_CONTEXT."
             )
         self.cells: int = api.llama_n_ctx(self.handle)
         self._memory = api.llama_get_memory(self.handle)
