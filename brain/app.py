@@ -34,6 +34,7 @@ from brain.house import ConfigError, history_keeper, house_rules, with_usable_fi
 from brain.ops import health
 from brain.ops.announce import Announcement, announce
 from brain.ops.gpu_memory import GpuMemory
+from brain.ops.listening import listening_socket
 from brain.ops.notify import Notifier, watchdog_interval_s
 from brain.ops.starting import tell
 from brain.ops.watchdog import keep_fed
@@ -97,7 +98,7 @@ async def _serve(settings: Settings, house: HouseRules) -> int:
             asyncio.get_running_loop().add_signal_handler(name, stop.set)
         notifier = Notifier.from_environment()
         serving = asyncio.ensure_future(server.serve(sockets=[listener]))
-        loading = asyncio.ensure_future(_load(settings, engines, serves, notifier))
+        loading = asyncio.ensure_future(_load(settings, engines, serves, notifier, keeper))
         host, port = listener.getsockname()[:2]
         feeding = asyncio.ensure_future(keep_fed(notifier, watchdog_interval_s(), engines.hopeless))
         announcing = asyncio.ensure_future(_announce(settings, serves, host, port))
@@ -156,14 +157,24 @@ async def restore(sessions: Sessions, keeper: HistoryKeeper) -> None:
 
 
 async def _load(
-    settings: Settings, engines: EngineSet, serves: asyncio.Event, notifier: Notifier
+    settings: Settings,
+    engines: EngineSet,
+    serves: asyncio.Event,
+    notifier: Notifier,
+    keeper: HistoryKeeper | None,
 ) -> None:
     """Load the engines while the sockets are open already; sets `serves` when some do. Goes on to
     tell the manager how they stand until cancelled."""
     await engines.start()
     serves.set()
     log.info("the embedded engines serve")
-    await tell(engines, notifier, settings.brain_profile)
+
+    def besides() -> list[str]:
+        refused = [str(bad) for bad in settings.problems if bad.severity == "error"]
+        found = [f"settings ({len(refused)} refused, first: {refused[0]})"] if refused else []
+        return found + ([f"history ({keeper.reason})"] if keeper and keeper.reason else [])
+
+    await tell(engines, notifier, settings.brain_profile, besides)
 
 
 async def _announce(settings: Settings, serves: asyncio.Event, host: str, port: int) -> None:
@@ -285,11 +296,7 @@ class _Server(uvicorn.Server):
 def _listener(settings: Settings) -> socket.socket:
     """A listening socket. Raises OSError in words for a person."""
     host, port = settings.server_host, settings.server_port
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        listener = socket.create_server((host, port), family=family, backlog=256)
-    except OSError as error:
-        raise OSError(f"can't listen on {host} port {port}: {error.strerror}") from error
+    listener = listening_socket(host, port, waits=under_systemd(os.environ))
     # Connections inherit it. asyncio sets it only on sockets made with an explicit protocol number,
     # which these are not; without it, what is sent in two pieces waits 40 ms for an ACK.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -110,7 +110,11 @@ def ready(
     body = {
         "ready": is_ready,
         "stopping": stopping,
-        "degraded": any(degraded(engine) for engine in engines) or bool(history.reason),
+        "degraded": (
+            any(degraded(engine) for engine in engines)
+            or bool(history.reason)
+            or any(problem.severity == "error" for problem in settings.problems)
+        ),
         "loading": loading,
         "missing": missing,
         "profile": settings.brain_profile,

@@ -63,8 +63,8 @@ class NativeModel:
         if not os.access(path, os.R_OK):
             raise EngineUnavailable(f"{path} may not be read by the user that the brain runs as.")
         _backend()
-        on_gpu = bool(gpu_layers) and bool(api.llama_supports_gpu_offload())
-        self._in_main_memory = not on_gpu or gpu_shares_memory()
+        self.on_gpu: bool = bool(gpu_layers and api.llama_supports_gpu_offload())
+        self._in_main_memory = not self.on_gpu or gpu_shares_memory()
         if self._in_main_memory:
             advice = "take a smaller LLM_MODEL_PATH, or stop what else runs on this machine"
             room_for(path.stat().st_size, str(path), advice)
@@ -77,7 +77,7 @@ class NativeModel:
                 f"llama.cpp can't load {path}: {first_error() or 'it does not say why'}. (brain "
                 "models verify finds a damaged file; less LLM_GPU_LAYERS takes less of a GPU.)"
             )
-        if gpu_layers and not on_gpu:
+        if gpu_layers and not self.on_gpu:
             _log.warning(
                 "LLM_GPU_LAYERS=%d, but this llama.cpp has no GPU support: %s runs on the CPU.",
                 gpu_layers,
