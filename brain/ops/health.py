@@ -15,6 +15,10 @@ from brain.settings import Settings, budget
 
 # The engines' own account of themselves is what is reported.
 
+_READ_AT_THE_START = (
+    "Settings are read at the start: mend them, then restart the brain (systemctl restart brain)."
+)
+
 
 @dataclass(frozen=True)
 class Report:
@@ -101,7 +105,7 @@ def ready(
     A degraded brain is ready: it answers its robots. One without any ears isn't (`missing`): even
     the embedded ones are ill. `degraded` and each engine's `reason` say what isn't as it was asked
     for, its `progress` how far its loading is (a download, say), `problems` what was wrong with the
-    settings. `history`: None is none that outlives the brain.
+    settings, and `advice` what to do about those. `history`: None is none that outlives the brain.
     """
     history = history or HistoryState()
     loading = [engine.kind for engine in engines if engine.loading]
@@ -138,6 +142,7 @@ def ready(
             "note": history.note,
         },
         "problems": [str(problem) for problem in settings.problems],
+        "advice": _READ_AT_THE_START if settings.problems else "",
     }
     return Report(200 if is_ready else 503, body)
 

@@ -55,7 +55,8 @@ async def tell(
     states = engines.states()
     line = serving_line(states, besides())
     notifier.ready(line)
-    degraded = [state.kind for state in states if state.loading or state.reason]
+    degraded: list[str] = [state.kind for state in states if state.loading or state.reason]
+    degraded += [what.split(" ")[0] for what in besides()]
     status = f"degraded: {', '.join(degraded)}" if degraded else "ready"
     log.info("%s: profile %s; %s", status, profile, _serving(states))
     while True:

@@ -20,6 +20,7 @@ CLIMBS_WITHIN_S = 15.0
 
 KINDS = ("llm", "stt", "tts")
 GB = 1_000_000_000
+HASTE = "tests.e2e.in_haste"
 
 Engines = Mapping[str, Mapping[str, Any]]
 
@@ -76,7 +77,9 @@ def own_models(folder: Path) -> tuple[str, ...]:
 def test_all_models_missing_then_damaged_then_whole(tmp_path: Path) -> None:
     models = tmp_path / "models"
     models.mkdir()
-    with a_pocket_brain(tmp_path, *own_models(models), environ={"HF_HUB_OFFLINE": "1"}) as brain:
+    with a_pocket_brain(
+        tmp_path, *own_models(models), module=HASTE, environ={"HF_HUB_OFFLINE": "1"}
+    ) as brain:
         brain.until_ready()
         missing = engines(brain)
         for kind, name in (("llm", "own.gguf"), ("stt", damage.EARS_NAME), ("tts", "own.onnx")):
@@ -95,7 +98,6 @@ def test_all_models_missing_then_damaged_then_whole(tmp_path: Path) -> None:
                 now[k]["reason"] != missing[k]["reason"] for k in ("llm", "stt", "tts")
             ),
         )
-        print({k: v["reason"] for k, v in damaged.items()})
         for kind in ("llm", "stt", "tts"):
             assert str(models) in damaged[kind]["reason"]
         answered(brain)
@@ -115,9 +117,9 @@ def test_a_model_that_ends_the_process_is_loaded_once_and_left_be(tmp_path: Path
     models.mkdir()
     damage.deadly(models)
     asked = ("--set", f"MODELS_DIR={models}", "--set", "LLM_MODEL_PATH=own.gguf")
-    with a_pocket_brain(tmp_path, *asked) as brain:
+    with a_pocket_brain(tmp_path, *asked, module=HASTE) as brain:
         assert brain.process.wait(60) == -signal.SIGABRT
-    with a_pocket_brain(tmp_path, *asked) as brain:
+    with a_pocket_brain(tmp_path, *asked, module=HASTE) as brain:
         brain.until_ready()
         llm = engines(brain)["llm"]
         assert llm["degraded"]

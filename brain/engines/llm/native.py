@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -50,10 +50,13 @@ def _backend() -> None:
 class NativeModel:
     """Weights and vocabulary of one GGUF file.
 
-    `gpu_layers`: how many layers go to the GPU, -1 all. Raises `EngineUnavailable`.
+    `gpu_layers`: how many layers go to the GPU, -1 all. `tell` is told how far it is, 0..1, on this
+    thread. Raises `EngineUnavailable`.
     """
 
-    def __init__(self, path: Path, *, gpu_layers: int = 0) -> None:
+    def __init__(
+        self, path: Path, *, gpu_layers: int = 0, tell: Callable[[float], None] | None = None
+    ) -> None:
         if not path.is_file():
             found = f"{path} is a folder" if path.is_dir() else f"There is no model file {path}"
             raise EngineUnavailable(
@@ -70,8 +73,16 @@ class NativeModel:
             room_for(path.stat().st_size, str(path), advice)
         params = api.llama_model_default_params()
         params.n_gpu_layers = gpu_layers
+
+        def on_progress(share: float, _data: object) -> bool:
+            if tell is not None:
+                tell(share)
+            return True  # go on
+
+        params.progress_callback = callback = api.llama_progress_callback(on_progress)
         forget_errors()
         self.handle = api.llama_model_load_from_file(str(path).encode(), params)
+        del callback  # kept until here: the library holds only its address
         if not self.handle:
             raise EngineUnavailable(
                 f"llama.cpp can't load {path}: {first_error() or 'it does not say why'}. (brain "

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from brain.engines.ladder import GivenUp, Rung
+from brain.engines.ladder import GivenUp, Progress, Rung
 from brain.engines.lane import Lane, LaneLimits
 from brain.engines.lane_ports import LaneTranscriber
 from brain.engines.ports import Ticket, Transcriber
@@ -70,17 +70,21 @@ def _ears(
         folder = Path(options().model)
         return folder / "model.bin", folder / "config.json"
 
+    progress = Progress()
+
     async def build(given_up: GivenUp) -> Transcriber:
         from brain.engines.stt.whisper import WhisperTranscriber
 
-        engine: Transcriber = await WhisperTranscriber.load(options())
+        chosen = options()
+        progress(Path(chosen.model).name)
+        engine: Transcriber = await WhisperTranscriber.load(chosen)
         await warm(engine, check_transcriber)
         # A call of Whisper can't be ended halfway: to let go may take as long as to answer.
         patience = settings.stt_timeout_s
         limits = LaneLimits(first_s=patience, next_s=patience, grace_s=patience)
         return LaneTranscriber(Lane(engine, limits, given_up=given_up))
 
-    return Rung("whisper", build, check_transcriber, embedded, files=files)
+    return Rung("whisper", build, check_transcriber, embedded, files=files, progress=progress)
 
 
 async def check_transcriber(engine: Transcriber) -> None:

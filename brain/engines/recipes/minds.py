@@ -79,17 +79,22 @@ def _gguf(settings: Settings, model: str) -> Path:
 
 
 def _mind(settings: Settings, model: str) -> Rung[LanguageModel]:
+    progress = Progress()
+
     async def build(given_up: GivenUp) -> LanguageModel:
         await imported("brain.engines.llm.llamacpp", "llama-cpp-python", "llm")
         from brain.engines.llm.llamacpp import LlamaCppMind
 
-        engine: LanguageModel = await LlamaCppMind.load(llamacpp_options(settings, model))
+        options = llamacpp_options(settings, model)
+        engine: LanguageModel = await LlamaCppMind.load(options, tell=progress)
+        progress(f"{options.model.name}, warming up")
         return await _thinking(engine, settings, given_up)
 
     def files() -> tuple[Path, ...]:
         return (_gguf(settings, model),)
 
-    return Rung("llamacpp", build, check_language_model, embedded=model == EMBEDDED, files=files)
+    embedded = model == EMBEDDED
+    return Rung("llamacpp", build, check_language_model, embedded, files=files, progress=progress)
 
 
 def _ollama(settings: Settings) -> Rung[LanguageModel]:
