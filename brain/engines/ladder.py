@@ -11,6 +11,7 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
@@ -184,13 +185,13 @@ class Ladder(Generic[E]):
         """From now on climb again, after a while, whenever the wanted rung is down; one outside
         this process is looked at now and then, whether or not anybody calls it, and so are the
         files of one that is down."""
-        self._spawn(self._keep_climbing())
+        self._spawn(self._keep_climbing)
         for place in self._places:
             if place.rung.files is not None:
-                self._spawn(self._keep_looking(place, place.rung.files))
+                self._spawn(partial(self._keep_looking, place, place.rung.files))
         probe = self._places[0].rung.probe
         if probe is not None:
-            self._spawn(self._keep_probing(probe))
+            self._spawn(partial(self._keep_probing, probe))
 
     async def stream(
         self, begin: Callable[[E], AsyncGenerator[T, None]], *, sheds: bool = False
@@ -283,7 +284,7 @@ class Ladder(Generic[E]):
         _log.warning("%s: %s failed (%d): %s", self.kind, place.rung.name, place.strikes, error)
         if place.strikes >= _STRIKES:
             place.strikes = 0
-            self._spawn(self._examine(place, engine))
+            self._spawn(partial(self._examine, place, engine))
 
     async def _examine(self, place: _Place[E], engine: E) -> None:
         """It may have been the questions rather than the engine."""
@@ -295,13 +296,13 @@ class Ladder(Generic[E]):
             return  # it is at work: the next failures will tell
 
     def _lower(self, place: _Place[E], engine: E, reason: str, *, hung: bool = False) -> None:
-        if place.engine is not engine:
+        if place.engine is not engine or self._closed:
             return
         if hung and place.rung.probe is None:  # else nothing of it is in this process
             self._hangs.hung(asyncio.get_running_loop().time())
         place.engine, place.reason = None, reason
         _log.error("%s: %s is out of service: %s", self.kind, place.rung.name, reason)
-        self._spawn(engine.close())
+        self._spawn(engine.close)
         self._fell.set()
 
     async def _keep_climbing(self) -> None:
@@ -348,7 +349,7 @@ class Ladder(Generic[E]):
                 self._came_back.set()
             before = now
 
-    def _spawn(self, work: Awaitable[None]) -> None:
+    def _spawn(self, work: Callable[[], Awaitable[None]]) -> None:
         if self._closed:
             return
         task = asyncio.ensure_future(_whole(work))
@@ -376,8 +377,8 @@ class _Once:
             do(self._reason)
 
 
-async def _whole(work: Awaitable[None]) -> None:
+async def _whole(work: Callable[[], Awaitable[None]]) -> None:
     try:
-        await work
+        await work()
     except Exception:  # noqa: BLE001 - in the background nobody else would hear of it
         _log.exception("Looking after an engine failed.")
