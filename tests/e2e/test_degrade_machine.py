@@ -1,5 +1,5 @@
-"""The machine around the brain isn't as it should be: settings with typos, a full disk, no network,
-and in the end no mind at all. The robot is answered, and told why, and so are people."""
+"""Things around the models go wrong: settings with typos, a full disk, no network, a mind that dies
+and hangs, or none at all. The robot is answered, people are told why, and it climbs back."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from brain.history.database import FILE
+from tests.e2e.dying_mind import BROKEN, GONE
 from tests.e2e.faults.brain_inside import a_brain_inside
 from tests.e2e.full_disk import make_room
 from tests.e2e.lan import a_lan
@@ -141,3 +142,31 @@ def test_where_nothing_thinks_the_robot_says_so(tmp_path: Path) -> None:
         assert ready["missing"] == ["llm"]
         assert "/nowhere/mind.gguf" in ready["engines"]["llm"]["reason"]
         asyncio.run(main(brain))
+
+
+def test_a_mind_that_breaks_and_hangs_and_comes_back(tmp_path: Path) -> None:
+    excuse = "Sorry, I can't think right now."
+
+    async def said(robot: Robot) -> str:
+        await robot.send(type="text", text="What is your name?")
+        text = await robot.next("transcript_assistant", seconds=30)
+        await robot.next("reply_done", seconds=30)
+        return str(text["text"])
+
+    async def main(brain: Brain) -> None:
+        async with a_robot(brain.address) as robot:
+            assert excuse in await said(robot)  # it broke off in the middle
+            assert await said(robot) == excuse  # it hung
+            until(brain, lambda now: now["engines"]["llm"]["reason"] == GONE)
+            assert "robo" in (await said(robot)).lower()  # the embedded mind
+            until(brain, lambda now: not now["degraded"])
+            assert await said(robot) == "I am well again."
+
+    # (Without a voice, so that nobody waits for it to have spoken.)
+    mute = ("--set", "TTS_BACKEND=off")
+    with a_pocket_brain(tmp_path, *mute, module="tests.e2e.dying_mind") as brain:
+        brain.until_ready()
+        asyncio.run(main(brain))
+        log = brain.log.read_text()
+        for line in (f"scripted failed (1): {BROKEN}", "is out of service", GONE):
+            assert log.count(line) == 1, log
