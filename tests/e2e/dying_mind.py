@@ -49,6 +49,6 @@ def rungs(settings: Settings) -> Sequence[Rung[LanguageModel]]:
 
 if __name__ == "__main__":
     vars(loader)["language_model_rungs"] = rungs
-    Ladder.__init__.__kwdefaults__["retries_s"] = (0.0, 3.0)
+    Ladder.__init__.__kwdefaults__["retries_s"] = (0.0, 0.5, 3.0)
     hurry()
     sys.exit(main())
