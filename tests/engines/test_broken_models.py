@@ -14,7 +14,7 @@ import pytest
 
 from brain.engines import room
 from brain.engines.ladder import Rung
-from brain.engines.ports import EngineUnavailable
+from brain.engines.ports import EngineError
 from brain.engines.recipes import (
     POCKET,
     language_model_rungs,
@@ -65,7 +65,7 @@ WAYS = [_empty, _garbage, _truncated, _headless, _folder, _loop, _pipe]
 
 def reason_of(rungs: Sequence[Rung[Any]]) -> str:
     async def main() -> str:
-        with pytest.raises(EngineUnavailable) as caught:
+        with pytest.raises(EngineError) as caught:
             await asyncio.wait_for(rungs[0].build(lambda _: None), 30)
         return str(caught.value)
 
@@ -79,7 +79,7 @@ def checked(reason: str, path: Path) -> None:
 
 
 def own_mind(folder: Path) -> Path:
-    return shutil.copy(POCKET / "mind.gguf", folder / "own.gguf")
+    return Path(shutil.copy(POCKET / "mind.gguf", folder / "own.gguf"))
 
 
 def mind_of(file: Path, **changes: Any) -> Sequence[Rung[Any]]:
@@ -114,6 +114,14 @@ def test_a_cut_gguf_says_what_llama_cpp_found(tmp_path: Path) -> None:
     file = own_mind(tmp_path)
     _truncated(file)
     assert "not within the file bounds" in reason_of(mind_of(file))
+
+
+def test_a_gguf_whose_weights_are_no_numbers(tmp_path: Path) -> None:
+    file = own_mind(tmp_path)
+    weights = bytearray(file.read_bytes())
+    weights[-100_000:] = b"\xff" * 100_000
+    file.write_bytes(weights)
+    assert "what isn't a number" in reason_of(mind_of(file))
 
 
 def test_a_model_that_is_too_large_says_both_numbers(tmp_path: Path) -> None:

@@ -294,11 +294,20 @@ class NativeContext:
         raise EngineFailed(f"llama.cpp failed to decode (code {outcome}).")
 
     def logits(self, index: int, n_vocab: int) -> NDArray[np.float32]:
-        """float32 [n_vocab] after entry `index` of the last batch; valid until the next one."""
+        """float32 [n_vocab] after entry `index` of the last batch; valid until the next one.
+
+        Raises `EngineFailed` for what isn't a number: of it, the samplers would make any token.
+        """
         pointer = api.llama_get_logits_ith(self.handle, index)
         if not pointer:
             raise EngineFailed("llama.cpp gave no logits.")
-        return np.ctypeslib.as_array(pointer, (n_vocab,))
+        values = np.ctypeslib.as_array(pointer, (n_vocab,))
+        if not np.isfinite(values.max()):  # (That of anything with a NaN is a NaN.)
+            raise EngineFailed(
+                "The language model computes what isn't a number: the file of LLM_MODEL_PATH may "
+                "be damaged (see brain models verify)."
+            )
+        return values
 
     def abort(self) -> None:
         """Stop the `decode` under way, on a CPU within a few ms. From any thread."""
