@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
-from brain.engines.hangs import Hangs
+from brain.engines.hangs import GivenUpOnce, Hangs
 from brain.engines.lane import Closable, Lane
 from brain.engines.looking import FILES_S, PROBE_AGAIN_S, PROBE_S, fingerprint, probed
 from brain.engines.one_line import one_line
@@ -79,9 +79,9 @@ class EngineState:
 
     `wanted` is the engine that the settings ask for and `active` the one that serves, both as the
     settings name them; `active` is empty while nobody serves. `model` is the active one's.
-    `loading`: the wanted one is on its way for the first time. `reason` says in a sentence why
-    another than the wanted one serves; empty if it doesn't. `progress`: how far the wanted one's
-    loading is, where there is something to tell.
+    `loading`: the wanted one is on its way for the first time. `reason` says in a sentence for each
+    better one why another than the wanted one serves; empty if it doesn't. `progress`: how far the
+    wanted one's loading is, where there is something to tell.
     """
 
     kind: Kind
@@ -137,7 +137,7 @@ class Ladder(Generic[E]):
             active=info.name if info is not None else "",
             model=info.model if info is not None else "",
             loading=not wanted.tried,
-            reason="" if wanted.engine is not None else wanted.reason,
+            reason=self._why_not_wanted(),
             progress=wanted.rung.progress.text,
         )
 
@@ -243,6 +243,17 @@ class Ladder(Generic[E]):
     def _serving(self) -> list[tuple[_Place[E], E]]:
         return [(place, place.engine) for place in self._places if place.engine is not None]
 
+    def _why_not_wanted(self) -> str:
+        """Of all that are above the one that serves: to put the wanted one right may not be in
+        anybody's power."""
+        reasons = []
+        for place in self._places:
+            if place.engine is not None:
+                break
+            if place.reason and place.reason not in reasons:
+                reasons.append(place.reason)
+        return " ".join(reasons)
+
     def _why_none(self) -> str:
         reasons = [place.reason for place in self._places if place.reason]
         return reasons[0] if reasons else "The engine is still loading: try again in a moment."
@@ -250,7 +261,7 @@ class Ladder(Generic[E]):
     async def _build(self, place: _Place[E]) -> None:
         if place.engine is not None or self._closed:
             return
-        given_up, told = _Once(), place.reason
+        given_up, told = GivenUpOnce(), place.reason
         try:
             if place.rung.files is not None:
                 place.built_from = await asyncio.to_thread(fingerprint, place.rung.files())
@@ -355,26 +366,6 @@ class Ladder(Generic[E]):
         task = asyncio.ensure_future(_whole(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-class _Once:
-    """Called with a reason, perhaps before anybody knows what to do about it."""
-
-    def __init__(self) -> None:
-        self._reason: str | None = None
-        self._then: GivenUp | None = None
-
-    def __call__(self, reason: str) -> None:
-        if self._reason is None:
-            self._reason = reason
-            if self._then is not None:
-                self._then(reason)
-
-    def then(self, do: GivenUp) -> None:
-        """Do this about it, now or when it comes."""
-        self._then = do
-        if self._reason is not None:
-            do(self._reason)
 
 
 async def _whole(work: Callable[[], Awaitable[None]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, TypeVar
@@ -21,23 +22,23 @@ from brain.engines.recipes import language_model_rungs, synthesizer_rungs, trans
 from brain.engines.unfinished import Loads, guarded
 from brain.settings import Settings
 
+_log = logging.getLogger(__name__)
+
 E = TypeVar("E", bound=Closable)
+
+_DETECTOR = "silero"
 
 
 class EngineSet:
     """What a brain hears, thinks and speaks with. `mouth` is None for text only.
 
-    Made in two steps: `EngineSet(settings)` loads the voice detector alone (raises
-    `EngineUnavailable`); `start` returns as soon as the embedded engines serve, and loads the
-    settings' engines in the background, the largest first. `loads`: where it is remembered which
-    load ended the process, if anywhere.
+    Made in two steps: `EngineSet(settings)` loads the voice detector alone; `start` returns as soon
+    as the embedded engines serve, and loads the settings' engines in the background, the largest
+    first. `loads`: where it is remembered which load ended the process, if anywhere.
     """
 
     def __init__(self, settings: Settings, loads: Loads | None = None) -> None:
-        # Here, so that what only reads this module's names imports no onnxruntime.
-        from brain.engines.vad.silero import SileroDetector
-
-        self.detector: VoiceDetector = SileroDetector()
+        self.detector, self._undetected = _detector()
         minds = _guarded(language_model_rungs(settings), "llm", settings, loads)
         ears = _guarded(transcriber_rungs(settings), "stt", settings, loads)
         mouths = _guarded(synthesizer_rungs(settings), "tts", settings, loads)
@@ -73,7 +74,7 @@ class EngineSet:
     def states(self) -> tuple[EngineState, ...]:
         """How each kind stands: vad, stt, llm, tts (not tts for text only)."""
         info = self.detector.info
-        detector = EngineState("vad", info.name, info.name, info.model)
+        detector = EngineState("vad", _DETECTOR, info.name, info.model, reason=self._undetected)
         by_kind = {ladder.kind: ladder.state for ladder in self._ladders()}
         return (detector, *(by_kind[kind] for kind in ("stt", "llm", "tts") if kind in by_kind))
 
@@ -112,6 +113,21 @@ class EngineSet:
         remote = [[ladder] for ladder in self._ladders() if ladder.remote]
         local = [ladder for ladder in self._ladders() if not ladder.remote]
         await asyncio.gather(*(_climb(ladders) for ladders in (local, *remote)))
+
+
+def _detector() -> tuple[VoiceDetector, str]:
+    """The voice detector, and why it isn't the wanted one; empty if it is."""
+    try:
+        # Here, so that what only reads this module's names imports no onnxruntime.
+        from brain.engines.vad.silero import SileroDetector
+
+        return SileroDetector(), ""
+    except (EngineUnavailable, ImportError) as error:
+        from brain.engines.vad.loudness import LoudnessDetector
+
+        reason = f"{error} Whoever is louder than the room is taken to speak: install anew."
+        _log.error("vad: %s", reason)
+        return LoudnessDetector(), reason
 
 
 def _guarded(
