@@ -161,7 +161,7 @@ async def _load(
     engines: EngineSet,
     serves: asyncio.Event,
     notifier: Notifier,
-    keeper: HistoryKeeper | None,
+    keeper: HistoryKeeper | None = None,
 ) -> None:
     """Load the engines while the sockets are open already; sets `serves` when some do. Goes on to
     tell the manager how they stand until cancelled."""
