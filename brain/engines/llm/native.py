@@ -18,7 +18,7 @@ import numpy as np
 from llama_cpp import llama_cpp as api
 from numpy.typing import NDArray
 
-from brain.engines.llm.native_log import first_error, forget_errors, quiet
+from brain.engines.llm.native_log import heard, quiet
 from brain.engines.ports import EngineFailed, EngineUnavailable
 from brain.engines.room import gpu_shares_memory, room_for
 
@@ -80,12 +80,12 @@ class NativeModel:
             return True  # go on
 
         params.progress_callback = callback = api.llama_progress_callback(on_progress)
-        forget_errors()
-        self.handle = api.llama_model_load_from_file(str(path).encode(), params)
+        with heard() as told:
+            self.handle = api.llama_model_load_from_file(str(path).encode(), params)
         del callback  # kept until here: the library holds only its address
         if not self.handle:
             raise EngineUnavailable(
-                f"llama.cpp can't load {path}: {first_error() or 'it does not say why'}. (brain "
+                f"llama.cpp can't load {path}: {told.first_error or 'it does not say why'}. (brain "
                 "models verify finds a damaged file; less LLM_GPU_LAYERS takes less of a GPU.)"
             )
         if gpu_layers and not self.on_gpu:
@@ -255,12 +255,12 @@ class NativeContext:
         params.no_perf = True
         if shape.flash_attention is not None:
             params.flash_attn_type = int(shape.flash_attention)
-        forget_errors()
-        self.handle = api.llama_init_from_model(model.handle, params)
+        with heard() as told:
+            self.handle = api.llama_init_from_model(model.handle, params)
         if not self.handle:
             raise EngineUnavailable(
                 f"llama.cpp can't make a context of {shape.cells} tokens "
-                f"({first_error() or 'it does not say why'}): lower LLM_CONTEXT."
+                f"({told.first_error or 'it does not say why'}): lower LLM_CONTEXT."
             )
         self.cells: int = api.llama_n_ctx(self.handle)
         self._memory = api.llama_get_memory(self.handle)
