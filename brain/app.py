@@ -16,6 +16,7 @@ from brain.dialogue.session import Engines
 from brain.dialogue.sessions import Sessions
 from brain.engines.loader import EngineSet
 from brain.engines.ports import EngineUnavailable
+from brain.engines.unfinished import Loads
 from brain.history.keeper import HistoryKeeper, Restored
 from brain.house import ConfigError, history_keeper, house_rules, way_in, with_usable_files
 from brain.ops.announce import Announcement, announce
@@ -25,6 +26,7 @@ from brain.ops.watchdog import keep_fed
 from brain.settings import Settings
 from brain.settings.access import Access, access_of
 from brain.settings.load import under_systemd
+from brain.settings.places import state_dir
 from brain.web import build_app, http_server, listener_of
 
 log = logging.getLogger(__name__)
@@ -57,7 +59,7 @@ def serve(settings: Settings) -> int:
 
 async def _serve(settings: Settings, house: HouseRules, access: Access) -> int:
     with listener_of(settings) as listener:
-        engines = EngineSet(settings)
+        engines = EngineSet(settings, Loads(state_dir(settings, os.environ) / "loading"))
         keeper = history_keeper(settings, os.environ)
         sessions = sessions_of(
             settings,
@@ -77,7 +79,7 @@ async def _serve(settings: Settings, house: HouseRules, access: Access) -> int:
             asyncio.get_running_loop().add_signal_handler(name, stop.set)
         notifier = Notifier.from_environment()
         serving = asyncio.ensure_future(server.serve(sockets=[listener]))
-        loading = asyncio.ensure_future(_load(settings, engines, serves, notifier))
+        loading = asyncio.ensure_future(_load(settings, engines, serves, notifier, keeper))
         host, port = listener.getsockname()[:2]
         feeding = asyncio.ensure_future(keep_fed(notifier, watchdog_interval_s(), engines.hopeless))
         where = Announcement(
@@ -144,14 +146,24 @@ async def restore(sessions: Sessions, keeper: HistoryKeeper) -> None:
 
 
 async def _load(
-    settings: Settings, engines: EngineSet, serves: asyncio.Event, notifier: Notifier
+    settings: Settings,
+    engines: EngineSet,
+    serves: asyncio.Event,
+    notifier: Notifier,
+    keeper: HistoryKeeper | None = None,
 ) -> None:
     """Load the engines while the sockets are open already; sets `serves` when some do. Goes on to
     tell the manager how they stand until cancelled."""
     await engines.start()
     serves.set()
     log.info("the embedded engines serve")
-    await tell(engines, notifier, settings.brain_profile)
+
+    def besides() -> list[str]:
+        refused = [str(bad) for bad in settings.problems if bad.severity == "error"]
+        found = [f"settings ({len(refused)} refused, first: {refused[0]})"] if refused else []
+        return found + ([f"history ({keeper.reason})"] if keeper and keeper.reason else [])
+
+    await tell(engines, notifier, settings.brain_profile, besides)
 
 
 async def _end_when_mended(settings: Settings, access: Access, stop: asyncio.Event) -> None:

@@ -7,6 +7,7 @@ import ipaddress
 import json
 import logging
 import os
+import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -36,9 +37,11 @@ class ConfigError(ValueError):
 
 
 def with_usable_files(settings: Settings, *, lenient: bool) -> Settings:
-    """The settings with the default in place of each file that can't be used, and a problem added
-    that says so. Raises `ConfigError` instead unless `lenient`: a typo must not stop a robot.
+    """The settings with the default in place of each file or address that can't be used, and a
+    problem added that says so. Raises `ConfigError` instead unless `lenient`: a typo must not stop
+    a robot.
     """
+    settings = _with_usable_file(settings, "SERVER_HOST", _address, lenient)
     settings = _with_usable_file(settings, "PERSONA_FILE", _instructions, lenient)
     return _with_usable_file(settings, "DEFAULT_TOOLS", _tools, lenient)
 
@@ -142,6 +145,16 @@ def _context(settings: Settings) -> int:
 def _longest_answer(settings: Settings) -> int:
     vllm = settings.llm_backend == "vllm"
     return settings.vllm_max_output_tokens if vllm else settings.llm_max_output_tokens
+
+
+def _address(settings: Settings) -> None:
+    host = settings.server_host
+    try:
+        socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError) as error:
+        raise ConfigError(
+            f"SERVER_HOST={host}: neither an address (0.0.0.0 is every network) nor a name of one"
+        ) from error
 
 
 def _instructions(settings: Settings) -> str:

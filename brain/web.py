@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import ssl
 import time
@@ -20,8 +21,8 @@ from brain.api import converse, json_request, local_socket, tts, wire_out
 from brain.api import health as health_api
 from brain.api import plan as plan_api
 from brain.api.connection import HEAD_S, GuardedConnection
+from brain.api.counted_listener import CountedListener
 from brain.api.gate import Gate
-from brain.api.listening import CountedListener
 from brain.api.origins import Origins
 from brain.api.token import Tokens
 from brain.dialogue.sessions import Sessions
@@ -30,11 +31,13 @@ from brain.engines.loader import EngineSet
 from brain.history.keeper import HistoryKeeper
 from brain.ops import health
 from brain.ops.gpu_memory import GpuMemory
+from brain.ops.listening import listening_socket
 from brain.persona.moods import EMOTION_ALIASES, EMOTIONS
 from brain.planner.options import plan_options
 from brain.planner.service import Planner
 from brain.settings import Settings
 from brain.settings.access import Access, access_of
+from brain.settings.load import under_systemd
 
 # A message over 1 MiB is refused by name (4413); what is far over it never gets into memory.
 _WS_MAX_BYTES = 4 << 20
@@ -209,11 +212,7 @@ class _Server(uvicorn.Server):
 def listener_of(settings: Settings) -> socket.socket:
     """A listening socket. Raises OSError in words for a person."""
     host, port = settings.server_host, settings.server_port
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        listener = socket.create_server((host, port), family=family, backlog=256)
-    except OSError as error:
-        raise OSError(f"can't listen on {host} port {port}: {error.strerror}") from error
+    listener = listening_socket(host, port, waits=under_systemd(os.environ))
     # Connections inherit it. asyncio sets it only on sockets made with an explicit protocol number,
     # which these are not; without it, what is sent in two pieces waits 40 ms for an ACK.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

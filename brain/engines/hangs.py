@@ -6,6 +6,7 @@ ladder. What remains is its thread, which Python can't end, and whatever of a GP
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 REPLACED_WITHIN_S = 30.0
@@ -45,3 +46,23 @@ class Hangs:
         if unbuilt is not None and now - unbuilt > REBUILT_WITHIN_S:
             return f"an engine hung, and so does its building anew, for {REBUILT_WITHIN_S:g} s"
         return ""
+
+
+class GivenUpOnce:
+    """Called with a reason, perhaps before anybody knows what to do about it."""
+
+    def __init__(self) -> None:
+        self._reason: str | None = None
+        self._then: Callable[[str], None] | None = None
+
+    def __call__(self, reason: str) -> None:
+        if self._reason is None:
+            self._reason = reason
+            if self._then is not None:
+                self._then(reason)
+
+    def then(self, do: Callable[[str], None]) -> None:
+        """Do this about it, now or when it comes."""
+        self._then = do
+        if self._reason is not None:
+            do(self._reason)

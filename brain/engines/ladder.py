@@ -11,10 +11,13 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
-from brain.engines.hangs import Hangs
+from brain.engines.hangs import GivenUpOnce, Hangs
 from brain.engines.lane import Closable, Lane
+from brain.engines.looking import FILES_S, PROBE_AGAIN_S, PROBE_S, fingerprint, probed
 from brain.engines.one_line import one_line
 from brain.engines.ports import (
     EngineBusy,
@@ -37,12 +40,6 @@ RETRIES_S = (0.0, 5.0, 15.0, 60.0, 300.0)
 
 _STRIKES = 3
 
-PROBE_S = 4.0
-"""Between two looks at what an engine needs outside this process."""
-_PROBE_PATIENCE_S = 2.5
-# A blip isn't an outage: the second look decides.
-_PROBE_AGAIN_S = 1.0
-
 
 @dataclass
 class Progress:
@@ -63,7 +60,8 @@ class Rung(Generic[E]):
     engine hangs. `check` makes a tiny real call of it, and raises `EngineError` if it is ill.
     `embedded` rungs need nothing but the package, so they are built first and always there.
     `probe`, for an engine outside this process, asks whether it is there, without building it, and
-    raises `EngineUnavailable` if it isn't. `progress` is written by `build`.
+    raises `EngineUnavailable` if it isn't. `files` are those that it is built from: it is built
+    again soon after one of them came or changed. `progress` is written by `build`.
     """
 
     name: str
@@ -71,6 +69,7 @@ class Rung(Generic[E]):
     check: Callable[[E], Awaitable[None]]
     embedded: bool = False
     probe: Callable[[], Awaitable[None]] | None = None
+    files: Callable[[], Sequence[Path]] | None = None
     progress: Progress = field(default_factory=Progress, compare=False)
 
 
@@ -80,9 +79,9 @@ class EngineState:
 
     `wanted` is the engine that the settings ask for and `active` the one that serves, both as the
     settings name them; `active` is empty while nobody serves. `model` is the active one's.
-    `loading`: the wanted one is on its way for the first time. `reason` says in a sentence why
-    another than the wanted one serves; empty if it doesn't. `progress`: how far the wanted one's
-    loading is, where there is something to tell.
+    `loading`: the wanted one is on its way for the first time. `reason` says in a sentence for each
+    better one why another than the wanted one serves; empty if it doesn't. `progress`: how far the
+    wanted one's loading is, where there is something to tell.
     """
 
     kind: Kind
@@ -103,6 +102,8 @@ class _Place(Generic[E]):
     tried: bool = False
     reason: str = ""
     strikes: int = 0
+    built_from: str = ""
+    """The fingerprint of its files as it was last built, or tried to be."""
 
 
 class Ladder(Generic[E]):
@@ -136,7 +137,7 @@ class Ladder(Generic[E]):
             active=info.name if info is not None else "",
             model=info.model if info is not None else "",
             loading=not wanted.tried,
-            reason="" if wanted.engine is not None else wanted.reason,
+            reason=self._why_not_wanted(),
             progress=wanted.rung.progress.text,
         )
 
@@ -182,11 +183,15 @@ class Ladder(Generic[E]):
 
     def watch(self) -> None:
         """From now on climb again, after a while, whenever the wanted rung is down; one outside
-        this process is looked at now and then, whether or not anybody calls it."""
-        self._spawn(self._keep_climbing())
+        this process is looked at now and then, whether or not anybody calls it, and so are the
+        files of one that is down."""
+        self._spawn(self._keep_climbing)
+        for place in self._places:
+            if place.rung.files is not None:
+                self._spawn(partial(self._keep_looking, place, place.rung.files))
         probe = self._places[0].rung.probe
         if probe is not None:
-            self._spawn(self._keep_probing(probe))
+            self._spawn(partial(self._keep_probing, probe))
 
     async def stream(
         self, begin: Callable[[E], AsyncGenerator[T, None]], *, sheds: bool = False
@@ -238,6 +243,17 @@ class Ladder(Generic[E]):
     def _serving(self) -> list[tuple[_Place[E], E]]:
         return [(place, place.engine) for place in self._places if place.engine is not None]
 
+    def _why_not_wanted(self) -> str:
+        """Of all that are above the one that serves: to put the wanted one right may not be in
+        anybody's power."""
+        reasons = []
+        for place in self._places:
+            if place.engine is not None:
+                break
+            if place.reason and place.reason not in reasons:
+                reasons.append(place.reason)
+        return " ".join(reasons)
+
     def _why_none(self) -> str:
         reasons = [place.reason for place in self._places if place.reason]
         return reasons[0] if reasons else "The engine is still loading: try again in a moment."
@@ -245,14 +261,18 @@ class Ladder(Generic[E]):
     async def _build(self, place: _Place[E]) -> None:
         if place.engine is not None or self._closed:
             return
-        given_up = _Once()
+        given_up, told = GivenUpOnce(), place.reason
         try:
+            if place.rung.files is not None:
+                place.built_from = await asyncio.to_thread(fingerprint, place.rung.files())
             engine = await place.rung.build(given_up)
         except EngineError as error:
             place.reason = str(error)
         except Exception as error:  # noqa: BLE001 - whatever a library raises, the brain goes on
-            _log.exception("Building the %s engine %s failed.", self.kind, place.rung.name)
-            place.reason = f"{place.rung.name} failed to load: {type(error).__name__}: {error}"
+            said = one_line(str(error))
+            place.reason = f"{place.rung.name} failed to load: {type(error).__name__}: {said}"
+            if place.reason != told:
+                _log.exception("Building the %s engine %s failed.", self.kind, place.rung.name)
         else:
             place.engine, place.reason, place.strikes = engine, "", 0
             given_up.then(lambda reason: self._lower(place, engine, reason, hung=True))
@@ -261,7 +281,7 @@ class Ladder(Generic[E]):
             place.tried = True
             place.rung.progress("")
             self._hangs.built(failed=place.engine is None)
-        if place.reason:
+        if place.reason and place.reason != told:  # it is tried again and again
             _log.warning("%s: %s", self.kind, place.reason)
 
     def _note(self, place: _Place[E], engine: E, error: EngineError) -> None:
@@ -275,7 +295,7 @@ class Ladder(Generic[E]):
         _log.warning("%s: %s failed (%d): %s", self.kind, place.rung.name, place.strikes, error)
         if place.strikes >= _STRIKES:
             place.strikes = 0
-            self._spawn(self._examine(place, engine))
+            self._spawn(partial(self._examine, place, engine))
 
     async def _examine(self, place: _Place[E], engine: E) -> None:
         """It may have been the questions rather than the engine."""
@@ -287,13 +307,13 @@ class Ladder(Generic[E]):
             return  # it is at work: the next failures will tell
 
     def _lower(self, place: _Place[E], engine: E, reason: str, *, hung: bool = False) -> None:
-        if place.engine is not engine:
+        if place.engine is not engine or self._closed:
             return
         if hung and place.rung.probe is None:  # else nothing of it is in this process
             self._hangs.hung(asyncio.get_running_loop().time())
         place.engine, place.reason = None, reason
         _log.error("%s: %s is out of service: %s", self.kind, place.rung.name, reason)
-        self._spawn(engine.close())
+        self._spawn(engine.close)
         self._fell.set()
 
     async def _keep_climbing(self) -> None:
@@ -315,10 +335,10 @@ class Ladder(Generic[E]):
         while not self._closed:
             await asyncio.sleep(PROBE_S)
             engine = place.engine
-            reason = await _probed(probe, again=gone)
+            reason = await probed(probe, again=gone)
             if reason and engine is not None:
-                await asyncio.sleep(_PROBE_AGAIN_S)
-                reason = await _probed(probe, again=True)
+                await asyncio.sleep(PROBE_AGAIN_S)
+                reason = await probed(probe, again=True)
                 if reason:
                     self._lower(place, engine, reason)
             elif gone and not reason and engine is None:
@@ -326,7 +346,21 @@ class Ladder(Generic[E]):
                 self._came_back.set()
             gone = bool(reason)
 
-    def _spawn(self, work: Awaitable[None]) -> None:
+    async def _keep_looking(self, place: _Place[E], files: Callable[[], Sequence[Path]]) -> None:
+        """Have it built again when its files have changed, and change no more: to copy a model
+        takes a while."""
+        before = place.built_from
+        while not self._closed:
+            await asyncio.sleep(FILES_S)
+            if place.engine is not None:
+                continue
+            now = await asyncio.to_thread(fingerprint, files())
+            if now == before != place.built_from:
+                self._attempt = 0
+                self._came_back.set()
+            before = now
+
+    def _spawn(self, work: Callable[[], Awaitable[None]]) -> None:
         if self._closed:
             return
         task = asyncio.ensure_future(_whole(work))
@@ -334,42 +368,8 @@ class Ladder(Generic[E]):
         task.add_done_callback(self._tasks.discard)
 
 
-class _Once:
-    """Called with a reason, perhaps before anybody knows what to do about it."""
-
-    def __init__(self) -> None:
-        self._reason: str | None = None
-        self._then: GivenUp | None = None
-
-    def __call__(self, reason: str) -> None:
-        if self._reason is None:
-            self._reason = reason
-            if self._then is not None:
-                self._then(reason)
-
-    def then(self, do: GivenUp) -> None:
-        """Do this about it, now or when it comes."""
-        self._then = do
-        if self._reason is not None:
-            do(self._reason)
-
-
-async def _probed(probe: Callable[[], Awaitable[None]], *, again: bool) -> str:
-    """Why the engine isn't there; empty if it is. `again`: at the last look it wasn't."""
+async def _whole(work: Callable[[], Awaitable[None]]) -> None:
     try:
-        await asyncio.wait_for(probe(), _PROBE_PATIENCE_S)
-    except EngineError as error:
-        return str(error)
-    except asyncio.TimeoutError:
-        return f"It didn't answer within {_PROBE_PATIENCE_S:g} s."
-    except Exception as error:  # noqa: BLE001 - a probe may raise anything; the watch must go on
-        _log.log(logging.DEBUG if again else logging.ERROR, "A look failed.", exc_info=True)
-        return f"Looking for it failed: {type(error).__name__}: {one_line(str(error))}"
-    return ""
-
-
-async def _whole(work: Awaitable[None]) -> None:
-    try:
-        await work
+        await work()
     except Exception:  # noqa: BLE001 - in the background nobody else would hear of it
         _log.exception("Looking after an engine failed.")

@@ -6,10 +6,11 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 
-from brain.engines.ladder import EngineState, Ladder
+from brain.engines.ladder import EngineState, Kind, Ladder, Rung
 from brain.engines.ladder_ports import LadderLanguageModel, LadderSynthesizer, LadderTranscriber
+from brain.engines.lane import Closable
 from brain.engines.ports import (
     EngineUnavailable,
     LanguageModel,
@@ -18,28 +19,32 @@ from brain.engines.ports import (
     VoiceDetector,
 )
 from brain.engines.recipes import language_model_rungs, synthesizer_rungs, transcriber_rungs
+from brain.engines.unfinished import Loads, guarded
 from brain.settings import Settings
 
 _log = logging.getLogger(__name__)
+
+E = TypeVar("E", bound=Closable)
+
+_DETECTOR = "silero"
 
 
 class EngineSet:
     """What a brain hears, thinks and speaks with. `mouth` is None for text only.
 
-    Made in two steps: `EngineSet(settings)` loads the voice detector alone (raises
-    `EngineUnavailable`); `start` returns as soon as the embedded engines serve, and loads the
-    settings' engines in the background, the largest first.
+    Made in two steps: `EngineSet(settings)` loads the voice detector alone; `start` returns as soon
+    as the embedded engines serve, and loads the settings' engines in the background, the largest
+    first. `loads`: where it is remembered which load ended the process, if anywhere.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        # Here, so that what only reads this module's names imports no onnxruntime.
-        from brain.engines.vad.silero import SileroDetector
-
-        self.detector: VoiceDetector = SileroDetector()
-        self._mind: Ladder[LanguageModel] = Ladder("llm", language_model_rungs(settings))
-        self._ears: Ladder[Transcriber] = Ladder("stt", transcriber_rungs(settings))
-        rungs = synthesizer_rungs(settings)
-        self._mouth: Ladder[Synthesizer] | None = Ladder("tts", rungs) if rungs else None
+    def __init__(self, settings: Settings, loads: Loads | None = None) -> None:
+        self.detector, self._undetected = _detector()
+        minds = _guarded(language_model_rungs(settings), "llm", settings, loads)
+        ears = _guarded(transcriber_rungs(settings), "stt", settings, loads)
+        mouths = _guarded(synthesizer_rungs(settings), "tts", settings, loads)
+        self._mind: Ladder[LanguageModel] = Ladder("llm", minds)
+        self._ears: Ladder[Transcriber] = Ladder("stt", ears)
+        self._mouth: Ladder[Synthesizer] | None = Ladder("tts", mouths) if mouths else None
         self.mind: LanguageModel = LadderLanguageModel(self._mind)
         self.transcriber: Transcriber = LadderTranscriber(self._ears)
         self.mouth: Synthesizer | None = (
@@ -69,7 +74,7 @@ class EngineSet:
     def states(self) -> tuple[EngineState, ...]:
         """How each kind stands: vad, stt, llm, tts (not tts for text only)."""
         info = self.detector.info
-        detector = EngineState("vad", info.name, info.name, info.model)
+        detector = EngineState("vad", _DETECTOR, info.name, info.model, reason=self._undetected)
         by_kind = {ladder.kind: ladder.state for ladder in self._ladders()}
         return (detector, *(by_kind[kind] for kind in ("stt", "llm", "tts") if kind in by_kind))
 
@@ -108,9 +113,31 @@ class EngineSet:
         remote = [[ladder] for ladder in self._ladders() if ladder.remote]
         local = [ladder for ladder in self._ladders() if not ladder.remote]
         await asyncio.gather(*(_climb(ladders) for ladders in (local, *remote)))
-        for state in self.states():
-            if state.reason:
-                _log.warning("%s is degraded: %s", state.kind, state.reason)
+
+
+def _detector() -> tuple[VoiceDetector, str]:
+    """The voice detector, and why it isn't the wanted one; empty if it is."""
+    try:
+        # Here, so that what only reads this module's names imports no onnxruntime.
+        from brain.engines.vad.silero import SileroDetector
+
+        return SileroDetector(), ""
+    except (EngineUnavailable, ImportError) as error:
+        from brain.engines.vad.loudness import LoudnessDetector
+
+        reason = f"{error} Whoever is louder than the room is taken to speak: install anew."
+        _log.error("vad: %s", reason)
+        return LoudnessDetector(), reason
+
+
+def _guarded(
+    rungs: Sequence[Rung[E]], kind: Kind, settings: Settings, loads: Loads | None
+) -> Sequence[Rung[E]]:
+    if loads is None:
+        return rungs
+    values = settings.model_dump()
+    deciding = repr([values[name] for name in sorted(values) if name.startswith(f"{kind}_")])
+    return [guarded(rung, kind, loads, deciding) for rung in rungs]
 
 
 async def _climb(ladders: Sequence[Ladder[Any]]) -> None:

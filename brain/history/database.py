@@ -21,6 +21,7 @@ DAMAGED = "history.sqlite3.damaged"
 _VERSION = 1
 _LOCKED_S = 2.0
 _TOMBSTONES_S = 3600.0
+_FIRST_BRAIN = 1_767_225_600.0  # 2026 began
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS robots (
     robot TEXT PRIMARY KEY, seen_at REAL NOT NULL, last_turn INTEGER NOT NULL,
@@ -116,13 +117,22 @@ class Database:
         limits: Limits,
         gone: Iterable[str] = (),
         connected: Iterable[str] = (),
+        jump: float = 0.0,
     ) -> None:
         """Put these rows in the place of what was there, and delete those of `gone`.
 
         Those who are `connected` are there `now`; whatever is too old or too much is deleted. A
-        time to come is taken for now: the clock was wrong then, or is. All or nothing.
+        time to come is taken for now, and so is one before there was a brain: the clock was wrong
+        then, or is. `jump`: the clock was put forward by so much, s, and all times go along. All or
+        nothing.
         """
         with self._transaction():
+            if jump:
+                self._sql.execute("UPDATE robots SET seen_at = seen_at + ?", (jump,))
+            if now >= _FIRST_BRAIN:
+                self._sql.execute(
+                    "UPDATE robots SET seen_at = ? WHERE seen_at < ?", (now, _FIRST_BRAIN)
+                )
             self._sql.executemany(
                 "INSERT OR REPLACE INTO robots VALUES (?, ?, ?, ?, ?, ?)",
                 [

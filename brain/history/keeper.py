@@ -26,11 +26,14 @@ T = TypeVar("T")
 
 POLL_S = 2.0
 """A running brain learns within so long that a robot was forgotten from outside."""
-_RETRY_S = 30.0
+RETRY_S = 5.0
+"""Between two tries of a disk that failed."""
 _START_S = 5.0
 _STOP_S = 5.0
 _LONGEST_UNTENDED_S = 300.0
 _MOST_WAITING = 1_000
+# Less is a clock that is being drawn near by NTP, or a thread that had to wait.
+_JUMP_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -55,17 +58,25 @@ class HistoryKeeper:
 
     On the event loop, `forgotten` is called for a robot that another process has deleted, and
     `found_late` for each that was found only after `start` had to give up.
-    `clock`: seconds since 1970.
+    `clock`: seconds since 1970, as far as this machine knows. `steady`: seconds of a clock that
+    nobody sets, and that goes on while the machine sleeps.
     """
 
     def __init__(
-        self, folder: Path, limits: Limits, *, clock: Callable[[], float] = time.time
+        self,
+        folder: Path,
+        limits: Limits,
+        *,
+        clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] | None = None,
     ) -> None:
         self.forgotten: Callable[[str], None] = _tell_nobody
         self.found_late: Callable[[Restored], None] = _tell_nobody
         self._folder = folder
         self._limits = limits
         self._clock = clock
+        self._steady = steady or _steady
+        self._set_at: float | None = None
         self._reason = ""
         self._note = ""
         self._database: Database | None = None
@@ -143,7 +154,7 @@ class HistoryKeeper:
         while True:
             with self._news:
                 if self._reason or not self._wanted:
-                    retry = _RETRY_S if self._reason else POLL_S
+                    retry = RETRY_S if self._reason else POLL_S
                     self._news.wait_for(lambda: self._closing or self._has_work(), retry)
                 closing = self._closing
             self._surely(self.work)
@@ -238,9 +249,21 @@ class HistoryKeeper:
     def _save(
         self, database: Database, now: float, rows: Sequence[Row], gone: Sequence[str]
     ) -> None:
+        """A machine without a battery begins in 1970, or when it was last switched off, until NTP
+        tells it the time: then all that was written goes along, or what was said five minutes ago
+        would be too old to keep.
+        """
+        set_at = now - self._steady()
+        jump = set_at - self._set_at if self._set_at is not None else 0.0
         database.save(
-            rows, now=now, limits=self._limits, gone=gone, connected=tuple(self._connected)
+            rows,
+            now=now,
+            limits=self._limits,
+            gone=gone,
+            connected=tuple(self._connected),
+            jump=jump if abs(jump) > _JUMP_S else 0.0,
         )
+        self._set_at = set_at
         self._tended_at = now
 
     def _open(self) -> Database:
@@ -269,6 +292,12 @@ class HistoryKeeper:
                 "history: conversations are in memory alone, and lost with this process: %s", reason
             )
         self._reason = reason
+
+
+def _steady() -> float:
+    if hasattr(time, "CLOCK_BOOTTIME"):  # Linux
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
 
 
 def _tell_nobody(_: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 SYSTEM = Path("/var/lib/brain/models")
@@ -21,11 +22,16 @@ def located(name: str, folder: Path) -> Path:
     An absolute path is always itself.
     """
     path = Path(name)
-    return path if path.is_absolute() or path.exists() else folder / path
+    return path if path.is_absolute() or _exists(path) else folder / path
 
 
 def located_ears(name: str, folder: Path) -> str:
     """The folder of a Whisper model that was put into `folder`, else `name` as it stands."""
     kept = folder / "whisper" / name
-    plain = Path(name).name == name and not Path(name).exists()
-    return str(kept) if plain and (kept / "model.bin").is_file() else name
+    plain = Path(name).name == name and not _exists(Path(name))
+    return str(kept) if plain and _exists(kept / "model.bin") else name
+
+
+def _exists(path: Path) -> bool:
+    # Of a name that is too long, or in a folder that is closed to us, pathlib would raise.
+    return os.path.exists(path)  # noqa: PTH110

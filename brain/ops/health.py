@@ -16,6 +16,10 @@ from brain.settings.access import Access
 
 # The engines' own account of themselves is what is reported.
 
+_READ_AT_THE_START = (
+    "Settings are read at the start: mend them, then restart the brain (systemctl restart brain)."
+)
+
 
 @dataclass(frozen=True)
 class Report:
@@ -103,8 +107,9 @@ def ready(
     A degraded brain is ready: it answers its robots. One without any ears isn't (`missing`): even
     the embedded ones are ill. `degraded` and each engine's `reason` say what isn't as it was asked
     for, its `progress` how far its loading is (a download, say), `problems` what was wrong with the
-    settings. `history`: None is none that outlives the brain. `access`: None is open to all; a
-    brain that can't let its robots in, for want of a token or a certificate, is degraded.
+    settings, and `advice` what to do about those. `history`: None is none that outlives the brain.
+    `access`: None is open to all; a brain that can't let its robots in, for want of a token or a
+    certificate, is degraded.
     """
     history, access = history or HistoryState(), access or Access()
     loading = [engine.kind for engine in engines if engine.loading]
@@ -118,6 +123,7 @@ def ready(
             or bool(history.reason)
             or access.locked
             or access.local_only
+            or any(problem.severity == "error" for problem in settings.problems)
         ),
         "loading": loading,
         "missing": missing,
@@ -148,6 +154,7 @@ def ready(
             "local_only": access.local_only,
         },
         "problems": [str(problem) for problem in settings.problems],
+        "advice": _READ_AT_THE_START if settings.problems else "",
     }
     return Report(200 if is_ready else 503, body)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from brain.engines.ladder import EngineState
@@ -25,8 +26,19 @@ class Loading(Protocol):
     def states(self) -> tuple[EngineState, ...]: ...
 
 
-async def tell(engines: Loading, notifier: Notifier, profile: str) -> None:
+def _nothing() -> Sequence[str]:
+    return ()
+
+
+async def tell(
+    engines: Loading,
+    notifier: Notifier,
+    profile: str,
+    besides: Callable[[], Sequence[str]] = _nothing,
+) -> None:
     """Until cancelled: what is loading, READY, then what serves and what is degraded.
+
+    `besides` says what else isn't as it was asked for, each as "what (why)".
 
     READY when the engines of `profile` are warm or given up on; or when nothing about their loading
     has changed for `NO_PROGRESS_S`, since until then the start's time-out is extended.
@@ -41,14 +53,15 @@ async def tell(engines: Loading, notifier: Notifier, profile: str) -> None:
         notifier.extend_timeout(3 * LOOK_S)
         notifier.status(loading_line(states))
     states = engines.states()
-    line = serving_line(states)
+    line = serving_line(states, besides())
     notifier.ready(line)
-    degraded = [state.kind for state in states if state.loading or state.reason]
+    degraded: list[str] = [state.kind for state in states if state.loading or state.reason]
+    degraded += [what.split(" ")[0] for what in besides()]
     status = f"degraded: {', '.join(degraded)}" if degraded else "ready"
     log.info("%s: profile %s; %s", status, profile, _serving(states))
     while True:
         await asyncio.sleep(LOOK_S)
-        now = serving_line(engines.states())
+        now = serving_line(engines.states(), besides())
         if now != line:
             line = now
             notifier.status(line)
@@ -64,13 +77,14 @@ def loading_line(states: tuple[EngineState, ...]) -> str:
     return f"loading: {', '.join(loading)}"
 
 
-def serving_line(states: tuple[EngineState, ...]) -> str:
-    """What serves, and first what of it isn't as it was asked for, and why."""
+def serving_line(states: tuple[EngineState, ...], besides: Sequence[str] = ()) -> str:
+    """What serves, and first what of it (and `besides` it) isn't as it was asked for, and why."""
     degraded = [
         f"{state.kind} ({'still loading' if state.loading else state.reason})"
         for state in states
         if state.loading or state.reason
     ]
+    degraded += besides
     status = f"degraded: {', '.join(degraded)}" if degraded else "ready"
     return f"{status}; {_serving(states)}"
 

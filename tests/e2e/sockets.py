@@ -19,7 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from brain.api import converse, local_socket, wire_out
-from brain.api.listening import CountedListener
+from brain.api.counted_listener import CountedListener
 from brain.api.token import Tokens
 from brain.dialogue.config import HouseRules
 from brain.dialogue.session import Engines

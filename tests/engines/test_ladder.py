@@ -431,3 +431,18 @@ def test_a_hung_thread_is_left_behind_and_another_engine_serves() -> None:
         asyncio.run(main())
     finally:
         release.set()
+
+
+def test_why_each_better_one_does_not_serve_is_told() -> None:
+    async def main() -> None:
+        gone = [EngineUnavailable(f"{name} is missing.") for name in ("Best", "Good")]
+        shop = Workshop(best=[gone[0]], good=[gone[1]], pocket=[["small"]])
+        made = Ladder(
+            "llm", [shop.rung("best"), shop.rung("good"), shop.rung("pocket", embedded=True)]
+        )
+        await made.start()
+        await made.climb()
+        assert made.state.reason == "Best is missing. Good is missing."
+        await made.close()
+
+    run_virtual(main())

@@ -10,10 +10,11 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
-from brain.engines.ladder import PROBE_S, GivenUp, Ladder, Progress, Rung
+from brain.engines.ladder import GivenUp, Ladder, Progress, Rung
 from brain.engines.ladder_ports import LadderLanguageModel
 from brain.engines.lane import Lane, LaneLimits
 from brain.engines.lane_ports import LaneLanguageModel
+from brain.engines.looking import PROBE_S
 from brain.engines.ports import EngineUnavailable, LanguageModel, Text, Ticket
 from tests.scripted_engines import Hang, ScriptedMind, Step
 from tests.virtual_time import run_virtual

@@ -22,15 +22,22 @@ BEN = Kept((Said("user", "My name is Ben.", turn=1),), 1, 1)
 
 
 class Clock:
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
+    """`now` goes on as time does; `off` is by how much it is wrong."""
+
+    def __init__(self, now: float = 1_000_000.0, off: float = 0.0) -> None:
+        self.now = now
+        self.off = off
 
     def __call__(self) -> float:
+        return self.now + self.off
+
+    def steady(self) -> float:
         return self.now
 
 
 def a_keeper(folder: Path, clock: Clock | None = None) -> HistoryKeeper:
-    return HistoryKeeper(folder, LIMITS, clock=clock or Clock())
+    clock = clock or Clock()
+    return HistoryKeeper(folder, LIMITS, clock=clock, steady=clock.steady)
 
 
 def kept_in(folder: Path) -> dict[str, Kept]:
@@ -101,6 +108,62 @@ def test_a_robot_that_is_there_and_silent_does_not_age(tmp_path: Path) -> None:
     [found] = a_keeper(tmp_path, clock).load()
     assert found.robot == "there"
     assert found.age_s < 302
+
+
+TODAY = 1_790_000_000.0
+
+
+@pytest.mark.parametrize("booted_in", [0.0, TODAY - 90 * 86_400, TODAY + 5 * 86_400])
+def test_a_clock_that_ntp_sets_right_makes_nothing_old(tmp_path: Path, booted_in: float) -> None:
+    yesterday = Clock(TODAY - 86_400)
+    keeper = a_keeper(tmp_path, yesterday)
+    keeper.load()
+    keeper.keep("r0", Kept((Said("user", "I am of yesterday.", turn=1),), 1, 1), connected=False)
+    keeper.work()
+
+    clock = Clock(TODAY, off=booted_in - TODAY)
+    keeper = a_keeper(tmp_path, clock)
+    keeper.load()
+    keeper.keep("r1", ANNA, connected=False)
+    keeper.work()
+    clock.now += 300
+    clock.off = 0.0  # NTP
+    keeper.keep("r2", BEN, connected=True)
+    keeper.work()
+    found = {one.robot: one.age_s for one in a_keeper(tmp_path, clock).load()}
+    # (Of what an earlier process wrote nobody can tell how old it is, if the clock was behind.)
+    assert {robot: found[robot] for robot in ("r1", "r2")} == {"r1": 300.0, "r2": 0.0}
+    assert ("r0" in found) == (booted_in < TODAY)
+    clock.now += LIMITS.age_s
+    assert [one.robot for one in a_keeper(tmp_path, clock).load()] == ["r2"]
+
+
+@pytest.mark.parametrize("wrote_in", [600.0, TODAY + 50 * 365 * 86_400])
+def test_what_was_written_by_a_wrong_clock_is_found_by_a_right_one(
+    tmp_path: Path, wrote_in: float
+) -> None:
+    """The brain was restarted in between, so nobody saw the jump."""
+    keeper = a_keeper(tmp_path, Clock(wrote_in))
+    keeper.load()
+    keeper.keep("r1", ANNA, connected=False)
+    keeper.work()
+    clock = Clock(TODAY)
+    assert a_keeper(tmp_path, clock).load() == (Restored("r1", ANNA, 0.0),)
+    clock.now += LIMITS.age_s + 1
+    assert a_keeper(tmp_path, clock).load() == ()
+
+
+def test_a_clock_that_is_put_back_makes_nothing_young(tmp_path: Path) -> None:
+    clock = Clock(TODAY)
+    keeper = a_keeper(tmp_path, clock)
+    keeper.load()
+    keeper.keep("r1", ANNA, connected=False)
+    keeper.work()
+    clock.now += 1_000
+    clock.off = -3_600.0
+    keeper.work()
+    [found] = a_keeper(tmp_path, clock).load()
+    assert found.age_s == 1_000.0
 
 
 def test_a_folder_that_cannot_be_written_costs_no_robot_anything(

@@ -37,7 +37,7 @@ def patience_of(rungs: Sequence[Rung[Any]], use: Callable[[Any], Awaitable[Any]]
 def replaces(monkeypatch: pytest.MonkeyPatch, name: str, engine: Callable[[], object]) -> None:
     """Loading `name` gives `engine`, which answers once (its warm-up) and then hangs."""
 
-    async def load(_: object) -> object:
+    async def load(*_: object, **_options: object) -> object:
         return engine()
 
     monkeypatch.setattr(f"brain.engines.{name}.load", load)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -82,11 +82,14 @@ class LlamaCppMind:
         self.calls_dropped = 0
 
     @classmethod
-    async def load(cls, options: LlamaCppOptions) -> LlamaCppMind:
-        """Load the model, on a thread of its own. Raises `EngineUnavailable`."""
+    async def load(
+        cls, options: LlamaCppOptions, *, tell: Callable[[str], None] | None = None
+    ) -> LlamaCppMind:
+        """Load the model, on a thread of its own, which tells how far it is. Raises
+        `EngineUnavailable`."""
         worker = Worker("mind")
         try:
-            loaded = await worker.run(_open, options)
+            loaded = await worker.run(_open, options, tell)
         except BaseException:
             await worker.close()
             raise
@@ -200,8 +203,12 @@ class LlamaCppMind:
         return Prepared(prompt, sampler, prompter.ends, prompter.shown)
 
 
-def _open(options: LlamaCppOptions) -> _Loaded:
-    model = NativeModel(options.model, gpu_layers=options.gpu_layers)
+def _open(options: LlamaCppOptions, tell: Callable[[str], None] | None) -> _Loaded:
+    def loaded(share: float) -> None:
+        if tell is not None:
+            tell(f"{options.model.name}, {share:.0%}")
+
+    model = NativeModel(options.model, gpu_layers=options.gpu_layers, tell=loaded)
     try:
         prompter = Prompter(model)
         shape = ContextShape(
@@ -212,7 +219,7 @@ def _open(options: LlamaCppOptions) -> _Loaded:
             flash_attention=options.flash_attention,
         )
         context = NativeContext(model, shape)
-    except EngineUnavailable:
+    except BaseException:  # its template may raise anything
         model.close()
         raise
     limit = context.cells

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import ctypes
 import logging
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,7 +18,9 @@ import numpy as np
 from llama_cpp import llama_cpp as api
 from numpy.typing import NDArray
 
+from brain.engines.llm.native_log import heard, quiet
 from brain.engines.ports import EngineFailed, EngineUnavailable
+from brain.engines.room import gpu_shares_memory, room_for
 
 _log = logging.getLogger("brain.engines.llm.llamacpp")
 
@@ -36,72 +37,62 @@ class Entry:
     wants_logits: bool
 
 
-class _Loading(threading.local):
-    """Whether this thread is making a model or a context."""
-
-    now = False
-
-
-_loading = _Loading()
-
-
-@contextmanager
-def _heard() -> Iterator[None]:
-    """What llama.cpp has to say meanwhile is logged. Later it tells of the tokens that are spoken,
-    and those are nobody's business."""
-    _loading.now = True
-    try:
-        yield
-    finally:
-        _loading.now = False
-
-
-def _log_line(_level: int, text: bytes, _data: object) -> None:
-    # llama.cpp writes hundreds of lines a model; what goes wrong is told by return values as well.
-    if not (_loading.now and _log.isEnabledFor(logging.DEBUG)):
-        return
-    if line := text.decode("utf-8", "replace").strip():
-        _log.debug("%s", line)
-
-
-_LOG_LINE = api.llama_log_callback(_log_line)  # kept: the library holds only its address
-
-
 @cache
 def _backend() -> None:
     """Once a process: quiet the library and start it."""
-    api.llama_log_set(_LOG_LINE, ctypes.c_void_p(0))
+    # Where it gives up on the process it would first run gdb on it, which takes long and helps
+    # nobody who isn't here.
+    os.environ.setdefault("GGML_NO_BACKTRACE", "1")
+    quiet()
     api.llama_backend_init()
 
 
 class NativeModel:
     """Weights and vocabulary of one GGUF file.
 
-    `gpu_layers`: how many layers go to the GPU, -1 all. Raises `EngineUnavailable`.
+    `gpu_layers`: how many layers go to the GPU, -1 all. `tell` is told how far it is, 0..1, on this
+    thread. Raises `EngineUnavailable`.
     """
 
-    def __init__(self, path: Path, *, gpu_layers: int = 0) -> None:
+    def __init__(
+        self, path: Path, *, gpu_layers: int = 0, tell: Callable[[float], None] | None = None
+    ) -> None:
         if not path.is_file():
             found = f"{path} is a folder" if path.is_dir() else f"There is no model file {path}"
             raise EngineUnavailable(
                 f"{found}: LLM_MODEL_PATH names one GGUF file; brain models pull fetches those of "
                 "the profile."
             )
+        if not os.access(path, os.R_OK):
+            raise EngineUnavailable(f"{path} may not be read by the user that the brain runs as.")
         _backend()
-        if gpu_layers and not api.llama_supports_gpu_offload():
+        self.on_gpu: bool = bool(gpu_layers and api.llama_supports_gpu_offload())
+        self._in_main_memory = not self.on_gpu or gpu_shares_memory()
+        if self._in_main_memory:
+            advice = "take a smaller LLM_MODEL_PATH, or stop what else runs on this machine"
+            room_for(path.stat().st_size, str(path), advice)
+        params = api.llama_model_default_params()
+        params.n_gpu_layers = gpu_layers
+
+        def on_progress(share: float, _data: object) -> bool:
+            if tell is not None:
+                tell(share)
+            return True  # go on
+
+        params.progress_callback = callback = api.llama_progress_callback(on_progress)
+        with heard() as told:
+            self.handle = api.llama_model_load_from_file(str(path).encode(), params)
+        del callback  # kept until here: the library holds only its address
+        if not self.handle:
+            raise EngineUnavailable(
+                f"llama.cpp can't load {path}: {told.first_error or 'it does not say why'}. (brain "
+                "models verify finds a damaged file; less LLM_GPU_LAYERS takes less of a GPU.)"
+            )
+        if gpu_layers and not self.on_gpu:
             _log.warning(
                 "LLM_GPU_LAYERS=%d, but this llama.cpp has no GPU support: %s runs on the CPU.",
                 gpu_layers,
                 path.name,
-            )
-        params = api.llama_model_default_params()
-        params.n_gpu_layers = gpu_layers
-        with _heard():
-            self.handle = api.llama_model_load_from_file(str(path).encode(), params)
-        if not self.handle:
-            raise EngineUnavailable(
-                f"llama.cpp can't load {path}: it is no GGUF model that it knows, is damaged, "
-                "or there isn't enough memory for it (LLM_GPU_LAYERS)."
             )
         self.vocab = api.llama_model_get_vocab(self.handle)
         self.n_vocab: int = api.llama_vocab_n_tokens(self.vocab)
@@ -111,6 +102,34 @@ class NativeModel:
         )
         self._pads_with_space = api.llama_vocab_type(self.vocab) == api.LLAMA_VOCAB_TYPE_SPM
         self._pieces: dict[int, bytes] = {}
+
+    def room_for_context(self, cells: int) -> None:
+        """Raises `EngineUnavailable` if the keys and values of so many tokens find no memory.
+
+        16 bits each, of all layers. A GPU's own memory says so itself, and so do models that keep
+        something else of the past.
+        """
+        if not (self._in_main_memory and self.keeps_all_positions):
+            return
+        heads = api.llama_model_n_head_kv(self.handle)
+        width = self._number("attention.key_length") + self._number("attention.value_length")
+        needed = 2 * cells * api.llama_model_n_layer(self.handle) * heads * width
+        room_for(needed, f"A context of {cells} tokens", "lower LLM_CONTEXT")
+
+    def _number(self, name: str) -> int:
+        """Of the file's own account of the model; the width of a head where it isn't told."""
+        architecture = self._told("general.architecture")
+        told = self._told(f"{architecture}.{name}")
+        if told.isdigit():
+            return int(told)
+        heads = max(1, int(api.llama_model_n_head(self.handle)))
+        width: int = api.llama_model_n_embd(self.handle) // heads
+        return width
+
+    def _told(self, key: str) -> str:
+        buffer = ctypes.create_string_buffer(64)
+        found = api.llama_model_meta_val_str(self.handle, key.encode(), buffer, len(buffer))
+        return buffer.value.decode("utf-8", "replace") if found >= 0 else ""
 
     @property
     def chat_template(self) -> str | None:
@@ -226,6 +245,7 @@ class NativeContext:
     """
 
     def __init__(self, model: NativeModel, shape: ContextShape) -> None:
+        model.room_for_context(shape.cells)
         params = api.llama_context_default_params()
         params.n_ctx = shape.cells
         params.n_batch = params.n_ubatch = shape.batch
@@ -235,11 +255,12 @@ class NativeContext:
         params.no_perf = True
         if shape.flash_attention is not None:
             params.flash_attn_type = int(shape.flash_attention)
-        with _heard():
+        with heard() as told:
             self.handle = api.llama_init_from_model(model.handle, params)
         if not self.handle:
             raise EngineUnavailable(
-                f"llama.cpp can't make a context of {shape.cells} tokens: lower LLM_CONTEXT."
+                f"llama.cpp can't make a context of {shape.cells} tokens "
+                f"({told.first_error or 'it does not say why'}): lower LLM_CONTEXT."
             )
         self.cells: int = api.llama_n_ctx(self.handle)
         self._memory = api.llama_get_memory(self.handle)
@@ -273,11 +294,20 @@ class NativeContext:
         raise EngineFailed(f"llama.cpp failed to decode (code {outcome}).")
 
     def logits(self, index: int, n_vocab: int) -> NDArray[np.float32]:
-        """float32 [n_vocab] after entry `index` of the last batch; valid until the next one."""
+        """float32 [n_vocab] after entry `index` of the last batch; valid until the next one.
+
+        Raises `EngineFailed` for what isn't a number: of it, the samplers would make any token.
+        """
         pointer = api.llama_get_logits_ith(self.handle, index)
         if not pointer:
             raise EngineFailed("llama.cpp gave no logits.")
-        return np.ctypeslib.as_array(pointer, (n_vocab,))
+        values = np.ctypeslib.as_array(pointer, (n_vocab,))
+        if not np.isfinite(values.max()):  # (That of anything with a NaN is a NaN.)
+            raise EngineFailed(
+                "The language model computes what isn't a number: the file of LLM_MODEL_PATH may "
+                "be damaged (see brain models verify)."
+            )
+        return values
 
     def abort(self) -> None:
         """Stop the `decode` under way, on a CPU within a few ms. From any thread."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from brain.engines.ladder import GivenUp, Rung
+from brain.engines.ladder import GivenUp, Progress, Rung
 from brain.engines.lane import Lane, LaneLimits
 from brain.engines.lane_ports import LaneTranscriber
 from brain.engines.ports import Ticket, Transcriber
@@ -25,10 +27,13 @@ they hear in music-like sound is below."""
 
 def transcriber_rungs(settings: Settings) -> list[Rung[Transcriber]]:
     """The ears: the Whisper model of the settings, and the embedded one as it runs anywhere."""
-    wanted = whisper_options(settings, settings.stt_model_size)
+
+    def wanted() -> WhisperOptions:
+        return whisper_options(settings, settings.stt_model_size)
+
     anywhere = replace(whisper_options(settings, EMBEDDED), device="cpu", compute_type="int8")
-    rungs = [_ears(settings, anywhere, embedded=True)]
-    if wanted != anywhere:
+    rungs = [_ears(settings, lambda: anywhere, embedded=True)]
+    if wanted() != anywhere:
         rungs.insert(0, _ears(settings, wanted))
     return rungs
 
@@ -57,19 +62,29 @@ def whisper_options(settings: Settings, model: str) -> WhisperOptions:
 
 
 def _ears(
-    settings: Settings, options: WhisperOptions, *, embedded: bool = False
+    settings: Settings, options: Callable[[], WhisperOptions], *, embedded: bool = False
 ) -> Rung[Transcriber]:
+    """`options` are asked for at each building: a model may have come into MODELS_DIR since."""
+
+    def files() -> tuple[Path, Path]:
+        folder = Path(options().model)
+        return folder / "model.bin", folder / "config.json"
+
+    progress = Progress()
+
     async def build(given_up: GivenUp) -> Transcriber:
         from brain.engines.stt.whisper import WhisperTranscriber
 
-        engine: Transcriber = await WhisperTranscriber.load(options)
+        chosen = options()
+        progress(Path(chosen.model).name)
+        engine: Transcriber = await WhisperTranscriber.load(chosen)
         await warm(engine, check_transcriber)
         # A call of Whisper can't be ended halfway: to let go may take as long as to answer.
         patience = settings.stt_timeout_s
         limits = LaneLimits(first_s=patience, next_s=patience, grace_s=patience)
         return LaneTranscriber(Lane(engine, limits, given_up=given_up))
 
-    return Rung("whisper", build, check_transcriber, embedded)
+    return Rung("whisper", build, check_transcriber, embedded, files=files, progress=progress)
 
 
 async def check_transcriber(engine: Transcriber) -> None:

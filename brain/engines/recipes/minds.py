@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from brain.engines.admission import AdmissionLimits
@@ -59,7 +60,7 @@ def llamacpp_options(settings: Settings, model: str) -> LlamaCppOptions:
     embedded = model == EMBEDDED
     context = settings.llm_context
     return LlamaCppOptions(
-        model=POCKET / "mind.gguf" if embedded else located(model, models_dir(settings.models_dir)),
+        model=_gguf(settings, model),
         name=EMBEDDED if embedded else "",
         context=max(context, _POCKET_CONTEXT) if embedded else context,
         sequences=settings.llm_max_inflight + _CACHED_CONVERSATIONS,
@@ -71,15 +72,29 @@ def llamacpp_options(settings: Settings, model: str) -> LlamaCppOptions:
     )
 
 
+def _gguf(settings: Settings, model: str) -> Path:
+    if model == EMBEDDED:
+        return POCKET / "mind.gguf"
+    return located(model, models_dir(settings.models_dir))
+
+
 def _mind(settings: Settings, model: str) -> Rung[LanguageModel]:
+    progress = Progress()
+
     async def build(given_up: GivenUp) -> LanguageModel:
         await imported("brain.engines.llm.llamacpp", "llama-cpp-python", "llm")
         from brain.engines.llm.llamacpp import LlamaCppMind
 
-        engine: LanguageModel = await LlamaCppMind.load(llamacpp_options(settings, model))
+        options = llamacpp_options(settings, model)
+        engine: LanguageModel = await LlamaCppMind.load(options, tell=progress)
+        progress(f"{options.model.name}, warming up")
         return await _thinking(engine, settings, given_up)
 
-    return Rung("llamacpp", build, check_language_model, embedded=model == EMBEDDED)
+    def files() -> tuple[Path, ...]:
+        return (_gguf(settings, model),)
+
+    embedded = model == EMBEDDED
+    return Rung("llamacpp", build, check_language_model, embedded, files=files, progress=progress)
 
 
 def _ollama(settings: Settings) -> Rung[LanguageModel]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from contextlib import aclosing
+from pathlib import Path
 
 from brain.engines.admission import AdmissionLimits
 from brain.engines.ladder import GivenUp, Rung
@@ -47,12 +48,16 @@ def synthesizer_rungs(settings: Settings) -> list[Rung[Synthesizer]]:
 def _piper(settings: Settings, voice: str) -> Rung[Synthesizer]:
     embedded = voice == EMBEDDED
 
+    def files() -> tuple[Path, Path]:
+        folder = models_dir(settings.models_dir)
+        file = POCKET / "voice.onnx" if embedded else located(voice, folder)
+        return file, file.with_name(file.name + ".json")
+
     async def build(given_up: GivenUp) -> Synthesizer:
         await imported("brain.engines.tts.piper", "piper-tts", "tts")
         from brain.engines.tts.piper import PiperSynthesizer
 
-        folder = models_dir(settings.models_dir)
-        file = POCKET / "voice.onnx" if embedded else located(voice, folder)
+        file, _ = files()
         threads = 1 if embedded else math.ceil(threads_of(settings) / 2)
         name = EMBEDDED if embedded else None
         engine = await asyncio.to_thread(lambda: PiperSynthesizer(file, threads=threads, name=name))
@@ -60,7 +65,7 @@ def _piper(settings: Settings, voice: str) -> Rung[Synthesizer]:
         admission = AdmissionLimits(shed_beyond=settings.tts_busy_queue_threshold)
         return await _mouth(engine, admission, settings, given_up)
 
-    return Rung("piper", build, check_synthesizer, embedded)
+    return Rung("piper", build, check_synthesizer, embedded, files=files)
 
 
 def _espeak(settings: Settings) -> Rung[Synthesizer]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from brain.engines.one_line import one_line
 from brain.engines.ports import (
     CancelToken,
     EngineFailed,
@@ -18,6 +19,7 @@ from brain.engines.ports import (
     Ticket,
     Transcript,
 )
+from brain.engines.room import gpu_shares_memory, room_for
 from brain.engines.stt.hearing_gate import SILENCE_DBFS, believable, loudness
 from brain.engines.worker import Worker
 
@@ -193,8 +195,12 @@ def _open(options: WhisperOptions) -> Any:
     if is_path and not (folder / "model.bin").is_file():
         raise EngineUnavailable(
             f"There is no Whisper model in {folder}: STT_MODEL_SIZE is a folder with a model.bin "
-            "in CTranslate2 form, or the name of a model."
+            "in CTranslate2 form, or the name of a model; brain models pull fetches that of the "
+            "profile."
         )
+    if is_path and (options.device == "cpu" or gpu_shares_memory()):
+        size = (folder / "model.bin").stat().st_size
+        room_for(size, f"The Whisper model {folder}", "take a smaller STT_MODEL_SIZE")
     known = available_models()
     if not is_path and "/" not in options.model and options.model not in known:
         raise EngineUnavailable(
@@ -206,14 +212,15 @@ def _open(options: WhisperOptions) -> Any:
         return Trimmed(options.model, local_files_only=True, **common)
     except Exception as error:  # several libraries raise their own; each means "not loaded"
         if is_path:
-            raise EngineUnavailable(f"The ears {folder} can't be loaded: {error}") from error
+            said = one_line(str(error))
+            raise EngineUnavailable(f"The ears {folder} can't be loaded: {said}") from error
     try:
         return Trimmed(options.model, **common)
     except Exception as error:  # as above
         raise EngineUnavailable(
             f"The Whisper model {options.model!r} isn't on this machine and can't be fetched "
-            f"({type(error).__name__}): connect to the internet once, or set STT_MODEL_SIZE to a "
-            "folder."
+            f"({type(error).__name__}): brain models pull fetches that of the profile, or set "
+            "STT_MODEL_SIZE to a folder."
         ) from error
 
 

@@ -15,6 +15,7 @@ from piper import PiperVoice
 from piper.config import PiperConfig, SynthesisConfig
 
 from brain.audio.pcm import Audio, to_int16
+from brain.engines.one_line import one_line
 from brain.engines.ports import (
     CancelToken,
     Emotion,
@@ -82,7 +83,8 @@ class PiperSynthesizer:
                 str(voice), sess_options=options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # onnxruntime's errors have no common root of their own
-            raise EngineUnavailable(f"{voice} is not a voice that loads: {error}") from error
+            said = one_line(str(error))
+            raise EngineUnavailable(f"{voice} is not a voice that loads: {said}") from error
         self._session = _Interruptible(session)
         self._voice = PiperVoice(session=self._session, config=config)
         self._worker = Worker("piper")
@@ -194,4 +196,5 @@ def _config(voice: Path) -> PiperConfig:
     try:
         return PiperConfig.from_dict(json.loads(beside.read_text(encoding="utf-8")))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise EngineUnavailable(f"{beside} is not a Piper voice's JSON: {error!r}") from error
+        said = one_line(f"{type(error).__name__}: {error}")
+        raise EngineUnavailable(f"{beside} is not a Piper voice's JSON: {said}") from error

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -78,17 +78,26 @@ def a_brain_inside(
     *arguments: str,
     host: str = "0.0.0.0",
     python: str | Path = sys.executable,
+    module: str = "brain",
+    environ: Mapping[str, str] | None = None,
 ) -> Iterator[BrainInside]:
-    """Started, its engines perhaps still loading. `python`: an interpreter that has the brain."""
+    """Started, its engines perhaps still loading. `python`: an interpreter that has the brain.
+
+    `environ` comes on top of ours.
+    """
     log = folder / "brain.log"
     environment = {
         name: value
         for name, value in os.environ.items()
         if name not in ("INVOCATION_ID", "NOTIFY_SOCKET")
-    } | {"BRAIN_CONFIG_DIR": str(folder), "STATE_DIR": str(folder / "state")}
+    } | {
+        "BRAIN_CONFIG_DIR": str(folder),
+        "STATE_DIR": str(folder / "state"),
+        **(environ or {}),
+    }
     with log.open("wb") as sink:
         process = network.popen(
-            [str(python), "-m", "brain", "serve", "--profile", "pocket", "--host", host,
+            [str(python), "-m", module, "serve", "--profile", "pocket", "--host", host,
              "--port", str(PORT), *arguments],
             stdout=sink, stderr=sink, cwd=folder, env=environment,
         )  # fmt: skip

@@ -495,3 +495,15 @@ def test_random_comings_and_goings_leave_every_answer_right() -> None:
         assert not mind._batcher.has_work
 
     run(main, sequences=3, context=1024, batch=48)
+
+
+def test_how_far_the_loading_is_is_told() -> None:
+    told: list[str] = []
+
+    async def main() -> None:
+        mind = await LlamaCppMind.load(replace(OPTIONS, name="own"), tell=told.append)
+        await mind.close()
+
+    asyncio.run(main())
+    assert told[-1] == "mind.gguf, 100%"
+    assert len(told) > 3
