@@ -18,7 +18,7 @@ from brain.history.database import Limits
 from brain.history.keeper import HistoryKeeper
 from brain.persona.character import DEFAULT_INSTRUCTIONS, character, characters
 from brain.settings import SPECS, Problem, Settings
-from brain.settings.access import Access, access_of
+from brain.settings.access import Access, access_of, had_tokens_before, remember_tokens
 from brain.settings.places import state_dir
 
 log = logging.getLogger(__name__)
@@ -70,7 +70,9 @@ def way_in(
     """Who may come in, and how. Raises `ConfigError` for what can't be used, unless `lenient`: then
     the settings have a problem added for it, and listen on this machine alone where TLS is lost.
     """
-    access = access_of(settings, environ)
+    state = state_dir(settings, environ)
+    access = access_of(settings, environ, had_tokens=had_tokens_before(state))
+    remember_tokens(access, settings, state)
     if access.problems and not lenient:
         raise ConfigError("\n".join(problem.message for problem in access.problems))
     for problem in access.problems:

@@ -127,6 +127,27 @@ def test_neither_does_a_whole_file_that_cannot_be_read(tmp_path: Path) -> None:
     assert access_of(shown, {}).tokens == ("x",)
 
 
+def test_a_file_that_cannot_be_read_locks_nobody_out_where_there_was_no_token(
+    tmp_path: Path,
+) -> None:
+    state, file = tmp_path / "state", tmp_path / "brain.env"
+
+    def start(text: bytes) -> Access:
+        file.write_bytes(text)
+        environ = {"STATE_DIR": str(state)}
+        settings = load(environ=environ, config_dir=tmp_path, lenient=True)
+        return way_in(settings, environ, lenient=True)[1]
+
+    assert start(b"\xff").open_to_all
+    assert start(b"LOG_LEVEL=info").open_to_all
+    assert start(b"\xff").open_to_all
+    assert start(b"BRAIN_TOKEN=hunter2").tokens == ("hunter2",)
+    assert start(b"\xff").locked
+    assert start(b"\xff").locked, "as long as nobody has mended it"
+    assert start(b"LOG_LEVEL=info").open_to_all, "somebody has taken the token out"
+    assert start(b"\xff").open_to_all
+
+
 @pytest.mark.parametrize("line", ["TTS_LEAD_MS=4500000", "HF_TOKN=x", "LOG_LEVL=info", "oops"])
 def test_other_typos_lock_nobody_out(tmp_path: Path, line: str) -> None:
     (tmp_path / "brain.env").write_text(f"# BRAIN_TOKEN=later\n{line}\n")

@@ -7,6 +7,7 @@ should speak TLS and can't is reached from its own machine alone: there `/ready`
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 import ssl
@@ -24,6 +25,7 @@ CREDENTIAL = "brain-token"
 _NOBODY = "a brain that lets nobody in"
 _LOCAL = "a brain for its own machine alone"
 _MOST_BYTES = 64 << 10
+_MARK = "has-token"
 _TOKENS = ("BRAIN_TOKEN", "BRAIN_TOKEN_FILE")
 
 
@@ -46,8 +48,11 @@ class Access:
         return not self.tokens and not self.locked
 
 
-def access_of(settings: Settings, environ: Mapping[str, str]) -> Access:
+def access_of(settings: Settings, environ: Mapping[str, str], *, had_tokens: bool = True) -> Access:
     """What the settings amount to. Reads files; never raises for what is in them.
+
+    `had_tokens`: the start before had some (`had_tokens_before`), so that a settings file that
+    can't be read now may have held them.
 
     Tokens come from `BRAIN_TOKEN`, the file `BRAIN_TOKEN_FILE`, and the credential `brain-token`,
     all together. (systemd before 250 has no `%d`, so the credential's folder is looked for here.)
@@ -68,7 +73,7 @@ def access_of(settings: Settings, environ: Mapping[str, str]) -> Access:
             reason = f"{source}: there is no token in it"
             problems.append(_no_token("BRAIN_TOKEN_FILE", reason, settings))
     if not tokens and not problems:
-        problems += _lost_tokens(settings)
+        problems += _lost_tokens(settings, had_tokens)
     tls, tls_problems = _tls(settings)
     return Access(
         tokens=tuple(dict.fromkeys(tokens)),
@@ -124,12 +129,28 @@ def _milder(problems: list[Problem]) -> list[Problem]:
     return [Problem(p.severity, p.setting, p.message, p.origin, "the others") for p in problems]
 
 
-def _lost_tokens(settings: Settings) -> Iterator[Problem]:
+def had_tokens_before(state: Path) -> bool:
+    """Whether the last start that could tell had tokens, by what it left in the state folder."""
+    return (state / _MARK).exists()
+
+
+def remember_tokens(access: Access, settings: Settings, state: Path) -> None:
+    """Leave word for the next start. What can't be written is done without."""
+    with contextlib.suppress(OSError):
+        if access.tokens:
+            state.mkdir(parents=True, exist_ok=True)
+            (state / _MARK).touch()
+        elif access.open_to_all and not any(p.file_unread for p in settings.problems):
+            (state / _MARK).unlink(missing_ok=True)
+
+
+def _lost_tokens(settings: Settings, had_tokens: bool) -> Iterator[Problem]:
     """Signs that a token was meant where none is in force: a name misspelt, a line that was no
-    assignment, a whole file that could not be read."""
+    assignment, a whole file that could not be read where there used to be one."""
     for problem in settings.problems:
         near = difflib.get_close_matches(problem.setting.upper(), SPECS, n=1)
-        if problem.file_unread or problem.setting in _TOKENS or set(near) & set(_TOKENS):
+        unread = problem.file_unread and had_tokens
+        if unread or problem.setting in _TOKENS or set(near) & set(_TOKENS):
             what = f"a token may have been meant, and none is in force: {problem.message}"
             yield Problem("error", "BRAIN_TOKEN", what, problem.origin, _NOBODY)
             return
