@@ -20,6 +20,7 @@ from brain import __version__
 from brain.api import converse, json_request, local_socket, tts, wire_out
 from brain.api import health as health_api
 from brain.api import plan as plan_api
+from brain.api import sessions as sessions_api
 from brain.api.connection import HEAD_S, GuardedConnection
 from brain.api.counted_listener import CountedListener
 from brain.api.gate import Gate
@@ -140,6 +141,7 @@ def build_app(
     )
     app.include_router(plan_api.router(planner, tokens=tokens))
     app.include_router(health_api.router(health_report, ready_report))
+    app.include_router(sessions_api.router(sessions.sounds, tokens=tokens))
     _put_gate_before(app, settings)
     return app
 

@@ -28,6 +28,7 @@ from brain.dialogue.config import (
 )
 from brain.dialogue.memory import RobotMemory
 from brain.dialogue.microphone import Microphone
+from brain.dialogue.sound_meter import SoundMeter
 from brain.dialogue.speaking import CheckPlayback, Hearing, Speaking, apology
 from brain.dialogue.state import RATE, Idle, State
 from brain.dialogue.turn import step
@@ -87,6 +88,7 @@ class Session:
             last_reply=memory.last_reply,
         )
         self._microphone = Microphone(engines.detector, keep=int(house.max_utterance_s + 2) * RATE)
+        self.meter = SoundMeter()
         self._waiting = 0
         self._shedding = False
         self._speaking = Speaking(
@@ -114,6 +116,7 @@ class Session:
 
     def hear(self, samples: NDArray[np.int16]) -> None:
         """Microphone sound at the session's input rate. Shed when the brain can't keep up."""
+        self.meter.push(samples, self.config.input_sample_rate, self._now())
         if self._waiting + len(samples) > _MAX_WAITING_S * self.config.input_sample_rate:
             if not self._shedding:
                 self._shedding = True

@@ -122,6 +122,12 @@ class Sessions:
         robots = {robot: asdict(caller) for robot, caller in self.robots.items()}
         return {"active_sessions": self.active, **asdict(self.counters), "robots": robots}
 
+    def sounds(self) -> dict[str, dict[str, Any]]:
+        """How each connected robot's microphone sounds (`SoundMeter.account`), by its id."""
+        now = asyncio.get_running_loop().time()
+        meters = {robot: self._open[robot].session.meter for robot in sorted(self._open)}
+        return {robot: meter.account(now) for robot, meter in meters.items()}
+
     async def open(
         self,
         robot_id: str | None,
