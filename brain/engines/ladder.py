@@ -20,6 +20,7 @@ from brain.engines.lane import Closable, Lane
 from brain.engines.looking import FILES_S, PROBE_AGAIN_S, PROBE_S, fingerprint, probed
 from brain.engines.one_line import one_line
 from brain.engines.ports import (
+    Device,
     EngineBusy,
     EngineError,
     EngineFailed,
@@ -81,7 +82,8 @@ class EngineState:
     settings name them; `active` is empty while nobody serves. `model` is the active one's.
     `loading`: the wanted one is on its way for the first time. `reason` says in a sentence for each
     better one why another than the wanted one serves; empty if it doesn't. `progress`: how far the
-    wanted one's loading is, where there is something to tell.
+    wanted one's loading is, where there is something to tell. `device`: where the active one
+    computes.
     """
 
     kind: Kind
@@ -91,6 +93,7 @@ class EngineState:
     loading: bool = False
     reason: str = ""
     progress: str = ""
+    device: Device = ""
 
 
 @dataclass(eq=False)
@@ -139,6 +142,7 @@ class Ladder(Generic[E]):
             loading=not wanted.tried,
             reason=self._why_not_wanted(),
             progress=wanted.rung.progress.text,
+            device=info.device if info is not None else "",
         )
 
     @property

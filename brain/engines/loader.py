@@ -74,7 +74,9 @@ class EngineSet:
     def states(self) -> tuple[EngineState, ...]:
         """How each kind stands: vad, stt, llm, tts (not tts for text only)."""
         info = self.detector.info
-        detector = EngineState("vad", _DETECTOR, info.name, info.model, reason=self._undetected)
+        detector = EngineState(
+            "vad", _DETECTOR, info.name, info.model, reason=self._undetected, device=info.device
+        )
         by_kind = {ladder.kind: ladder.state for ladder in self._ladders()}
         return (detector, *(by_kind[kind] for kind in ("stt", "llm", "tts") if kind in by_kind))
 

@@ -174,12 +174,20 @@ class Transcript:
     avg_logprob: float = float("nan")
 
 
+Device = Literal["cpu", "gpu", "remote", ""]
+"""of an engine: "remote" is a server outside this process, which knows its own."""
+
+
 @dataclass(frozen=True)
 class EngineInfo:
-    """What an engine is: `name` as in the settings ("whisper", "llamacpp"), `model` for people."""
+    """What an engine is: `name` as in the settings ("whisper", "llamacpp"), `model` for people.
+
+    `device` is where it really computes, whatever was asked for; "" where it doesn't say.
+    """
 
     name: str
     model: str
+    device: Device = ""
 
 
 # -- the ports ---------------------------------------------------------------------------------

@@ -133,6 +133,7 @@ def ready(
             engine.kind: {
                 "name": engine.active,
                 "model": engine.model,
+                "device": engine.device,
                 "wanted": engine.wanted,
                 "loading": engine.loading,
                 "progress": engine.progress,

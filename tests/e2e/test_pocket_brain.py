@@ -38,12 +38,30 @@ def test_health_and_ready(brain: Brain) -> None:
     assert status == 200
     assert ready["ready"]
     assert not ready["degraded"]
+    assert {engine["device"] for engine in ready["engines"].values()} == {"cpu"}
     status, health = brain.get("/health")
     assert status == 200
     assert health["status"] == "ok"
     assert health["llm_backend"] == "llamacpp"
     assert health["ai"]["stt"]["loaded"]
     assert health["ai"]["tts"]["backend_active"] == "piper"
+
+
+def test_it_tells_how_a_robots_microphone_sounds(brain: Brain) -> None:
+    async def main() -> dict[str, float]:
+        async with a_robot(brain.address, "?robot_id=meter") as robot:
+            await robot.next("ready")
+            await robot.speak(np.full(8_000, 3277, np.int16))
+            await robot.send(type="ping", t=1)
+            await robot.next("pong")
+            status, told = await asyncio.to_thread(brain.get, "/sessions")
+            assert status == 200
+            sound: dict[str, float] = told["robots"]["meter"]
+            return sound
+
+    sound = asyncio.run(main())
+    assert (sound["seconds"], sound["level_dbfs"], sound["dead"]) == (0.5, -20.0, True)
+    assert "meter" not in brain.get("/sessions")[1]["robots"]
 
 
 def test_a_voice_in_a_voice_out(brain: Brain) -> None:

@@ -123,6 +123,7 @@ def test_ready_waits_for_what_is_loading_and_not_for_what_was_given_up_on() -> N
     assert given_up.body["engines"]["llm"] == {
         "name": "llamacpp",
         "model": "pocket",
+        "device": "",
         "wanted": "vllm",
         "loading": False,
         "progress": "",

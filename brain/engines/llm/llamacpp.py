@@ -97,7 +97,8 @@ class LlamaCppMind:
 
     @property
     def info(self) -> EngineInfo:
-        return EngineInfo("llamacpp", self._options.name or self._options.model.name)
+        name = self._options.name or self._options.model.name
+        return EngineInfo("llamacpp", name, "gpu" if self._loaded.model.on_gpu else "cpu")
 
     @property
     def counters(self) -> BatchCounters:

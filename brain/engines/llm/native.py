@@ -66,6 +66,7 @@ class NativeModel:
         if not os.access(path, os.R_OK):
             raise EngineUnavailable(f"{path} may not be read by the user that the brain runs as.")
         _backend()
+        # (Of a build for CUDA, too, this is false where it finds no device.)
         self.on_gpu: bool = bool(gpu_layers and api.llama_supports_gpu_offload())
         self._in_main_memory = not self.on_gpu or gpu_shares_memory()
         if self._in_main_memory:

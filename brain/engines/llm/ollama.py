@@ -87,7 +87,7 @@ class OllamaMind:
 
     @property
     def info(self) -> EngineInfo:
-        return EngineInfo("ollama", self._options.model)
+        return EngineInfo("ollama", self._options.model, "remote")
 
     async def stream(
         self,

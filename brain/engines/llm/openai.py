@@ -77,7 +77,7 @@ class OpenAIMind:
 
     @property
     def info(self) -> EngineInfo:
-        return EngineInfo("openai", self._model)
+        return EngineInfo("openai", self._model, "remote")
 
     async def stream(
         self,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from brain.engines.one_line import one_line
 from brain.engines.ports import (
     CancelToken,
+    Device,
     EngineFailed,
     EngineInfo,
     EngineUnavailable,
@@ -62,6 +63,8 @@ class WhisperTranscriber:
         self._options = options
         self._worker = worker
         self._model: Any = model
+        # CTranslate2's own account of where it put the model, which outlives the model.
+        self._device: Device = "gpu" if model.model.device == "cuda" else "cpu"
         self._closed = False
         self.gated = 0
 
@@ -83,9 +86,8 @@ class WhisperTranscriber:
     def info(self) -> EngineInfo:
         model = self._options.model
         folder = Path(model)
-        return EngineInfo(
-            "whisper", self._options.name or (folder.name if folder.is_dir() else model)
-        )
+        name = self._options.name or (folder.name if folder.is_dir() else model)
+        return EngineInfo("whisper", name, self._device)
 
     async def transcribe(
         self, samples: NDArray[np.float32], *, language: str | None, ticket: Ticket

@@ -96,7 +96,7 @@ class EspeakSynthesizer:
 
     @property
     def info(self) -> EngineInfo:
-        return EngineInfo("espeak", f"espeak-ng {self._voices[0]}")
+        return EngineInfo("espeak", f"espeak-ng {self._voices[0]}", "cpu")
 
     @property
     def voices(self) -> tuple[str, ...]:

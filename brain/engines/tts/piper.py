@@ -88,7 +88,7 @@ class PiperSynthesizer:
         self._session = _Interruptible(session)
         self._voice = PiperVoice(session=self._session, config=config)
         self._worker = Worker("piper")
-        self._info = EngineInfo("piper", name or voice.name.removesuffix(".onnx"))
+        self._info = EngineInfo("piper", name or voice.name.removesuffix(".onnx"), "cpu")
         self._speakers = dict(sorted(config.speaker_id_map.items(), key=lambda item: item[1]))
 
     @property

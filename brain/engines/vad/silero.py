@@ -60,7 +60,7 @@ class SileroDetector:
 
     @property
     def info(self) -> EngineInfo:
-        return EngineInfo("silero", "Silero VAD 6 (ONNX)")
+        return EngineInfo("silero", "Silero VAD 6 (ONNX)", "cpu")
 
     @property
     def frame_samples(self) -> int:

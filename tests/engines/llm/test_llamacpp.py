@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from brain.engines.llm import native
 from brain.engines.llm.grammar import CallForm, Grammar, tool_grammar
 from brain.engines.llm.llamacpp import LlamaCppMind, LlamaCppOptions
 from brain.engines.llm.native import Entry
@@ -442,6 +443,22 @@ def test_closing_frees_the_memory() -> None:
         asyncio.run(once())
     # Leaked contexts would be 200 MB. (What malloc keeps for itself goes up and down by 40.)
     assert resident_mb() - before < 90
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_it_tells_where_it_really_runs(there: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no GPU in a test: with `there`, llama.cpp's answer about one is a stand-in."""
+    monkeypatch.setattr(native.api, "llama_supports_gpu_offload", lambda: there)
+
+    async def main() -> list[str]:
+        devices = []
+        for layers in (0, -1):
+            mind = await LlamaCppMind.load(replace(OPTIONS, gpu_layers=layers))
+            devices.append(mind.info.device)
+            await mind.close()
+        return devices
+
+    assert asyncio.run(main()) == ["cpu", "gpu" if there else "cpu"]
 
 
 def test_what_is_no_model_is_told_in_a_sentence(tmp_path: Path) -> None:

@@ -187,3 +187,10 @@ def test_what_is_unsure_is_not_believed() -> None:
         await doubter.close()
 
     asyncio.run(main())
+
+
+def test_it_tells_where_it_really_runs() -> None:
+    async def main(ears: WhisperTranscriber) -> None:
+        assert ears.info.device == "cpu"
+
+    run(main)
