@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 # sysexits.h: what a service manager and a person can tell from other failures.
 EXIT_CONFIG = 78
 EXIT_INTERRUPTED = 130
-COMMANDS = ("serve", "settings", "say", "listen", "plan", "models", "history", "bench")
+COMMANDS = ("serve", "settings", "say", "listen", "plan", "models", "history", "bench", "doctor")
+
+# They are asked because something is wrong, so that may not stop them.
+_FOR_THE_SICK = ("doctor",)
 
 log = logging.getLogger(__name__)
 
@@ -110,6 +113,10 @@ def _parser() -> argparse.ArgumentParser:
 
     add_models(commands, common)
 
+    from brain.cli.doctor import add_parser as add_doctor
+
+    add_doctor(commands, common)
+
     bench = commands.add_parser("bench", help="measure the brain")
     bench_commands = bench.add_subparsers(dest="bench_command", metavar="WHAT", required=True)
     turns = bench_commands.add_parser(
@@ -140,11 +147,11 @@ def _settings(args: argparse.Namespace) -> Settings | None:
     if flags is None:
         return None
     try:
-        settings = load(flags)
+        settings = load(flags, lenient=True if args.command in _FOR_THE_SICK else None)
     except SettingsError as error:
         print(f"{error}", file=sys.stderr)
         return None
-    if args.command != "serve":  # which logs them
+    if args.command not in ("serve", *_FOR_THE_SICK):  # which tell of them themselves
         for problem in settings.problems:
             print(f"{problem.severity}: {problem}", file=sys.stderr)
     return settings
@@ -211,6 +218,10 @@ def _run(settings: Settings, args: argparse.Namespace) -> int:
         from brain.cli.models import run as models
 
         return models(settings, args)
+    if args.command == "doctor":
+        from brain.cli.doctor import run as doctor
+
+        return doctor(settings, args)
     if args.bench_command == "plan":
         from brain.ops.bench_plan import run as bench_plan
 

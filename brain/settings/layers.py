@@ -41,6 +41,11 @@ class Layer:
     strict: bool = False
 
 
+def config_dir(environ: Mapping[str, str]) -> Path:
+    """The folder of `brain.env` and `override.env`."""
+    return Path(environ.get("BRAIN_CONFIG_DIR") or CONFIG_DIR)
+
+
 def profile_names() -> tuple[str, ...]:
     """The profiles that come with the brain."""
     return tuple(sorted(path.stem for path in PROFILES.glob("*.env")))

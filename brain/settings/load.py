@@ -16,7 +16,6 @@ from pydantic import SecretStr, ValidationError
 
 from brain.settings.budget import excess, excess_of_vllm, reserved
 from brain.settings.layers import (
-    CONFIG_DIR,
     ENVIRONMENT,
     Assignment,
     Layer,
@@ -26,6 +25,7 @@ from brain.settings.layers import (
     profile_layer,
     profile_names,
 )
+from brain.settings.layers import config_dir as config_dir_of
 from brain.settings.model import SPECS, Settings
 from brain.settings.problem import Problem
 
@@ -62,7 +62,7 @@ def load(
     """
     environ = os.environ if environ is None else environ
     if config_dir is None:
-        config_dir = Path(environ.get("BRAIN_CONFIG_DIR") or CONFIG_DIR)
+        config_dir = config_dir_of(environ)
     if lenient is None:
         lenient = under_systemd(environ)
     own = file_layer(config_dir / "brain.env", strict=True)

@@ -1,0 +1,122 @@
+"""Whether the brain runs, answers, and stays up."""
+
+from __future__ import annotations
+
+import time
+
+from brain.ops.doctor.facts import Facts, Incident, RunningBrain, Service, Unit
+from brain.ops.doctor.findings import Finding
+
+_RECENT_S = 24 * 3600
+_LOG = "journalctl -u brain (brain support-bundle packs it)"
+_WHY = (
+    ("oom-kill", "the machine ran out of memory: choose smaller models (LLM_MODEL_PATH)"),
+    ("ILL", "a library was built for another CPU: build it here (deploy/jetpack, tools/setup.sh)"),
+    ("watchdog", f"an engine or the event loop hung; where stands in {_LOG}"),
+    ("78", "the settings can't be used: brain settings says which"),
+    ("worn out", "mend what is said above, then sudo systemctl reset-failed brain, and start it"),
+)
+
+
+def check(facts: Facts) -> list[Finding]:
+    """Of the service, what answers at its address, and how it ended before."""
+    return [
+        *_service(facts.service),
+        *_port(facts.running, facts.service),
+        *_crashes(facts.service, facts.machine.now),
+    ]
+
+
+def _service(service: Service) -> list[Finding]:
+    unit = service.unit
+    if not service.managed:
+        return [Finding("note", "service", "no systemd runs this machine")]
+    if unit is None:
+        return [
+            Finding("note", "service", "brain.service isn't installed",
+                    "sudo deploy/install.sh --profile …, if the brain is to start by itself")
+        ]  # fmt: skip
+    told = f"{unit.active} ({unit.sub})" + (f": {unit.status}" if unit.status else "")
+    if unit.active == "active":
+        return [Finding("ok", "service", told)]
+    if unit.active in ("activating", "reloading", "deactivating"):
+        return [Finding("note", "service", told, "wait, then ask again")]
+    if unit.active == "failed":
+        return [Finding("error", "service", f"{told}, {unit.result}", _todo(_ending(unit)))]
+    return [Finding("error", "service", told, "sudo systemctl start brain")]
+
+
+def _ending(unit: Unit) -> str:
+    return f"{unit.result} {unit.exit_status}"
+
+
+def _todo(what: str) -> str:
+    return next((todo for word, todo in _WHY if word in what), _LOG)
+
+
+def _port(running: RunningBrain, service: Service) -> list[Finding]:
+    if running.is_a == "other":
+        return [
+            Finding("error", "port", f"{running.address}: {running.reason}",
+                    "end the program that holds the port (sudo ss -ltnp), or set SERVER_PORT")
+        ]  # fmt: skip
+    if running.is_a == "brain":
+        return [Finding("ok", "port", f"{running.address} answers"), *_readiness(running)]
+    told = f"{running.address}: {running.reason}"
+    if service.unit is None:
+        return [Finding("warning", "port", told, "brain serve")]
+    if service.unit.active == "active":
+        todo = (
+            "is SERVER_PORT another than the brain was started with? sudo systemctl restart brain"
+        )
+        return [Finding("error", "port", told, todo)]
+    return []  # that it doesn't run was said
+
+
+def _readiness(running: RunningBrain) -> list[Finding]:
+    found = []
+    ready = running.ready
+    if ready.get("stopping"):
+        found.append(Finding("note", "ready", "it is going down"))
+    elif loading := ready.get("loading"):
+        told = f"still loading: {', '.join(loading)}; until then the embedded engines serve"
+        found.append(Finding("note", "ready", told, "wait, then ask again"))
+    history = ready.get("history") or {}
+    if history.get("reason"):
+        todo = "make room on the disk of STATE_DIR, and see that the brain's user may write there"
+        found.append(Finding("warning", "history", str(history["reason"]), todo))
+    if history.get("note"):
+        found.append(Finding("note", "history", str(history["note"])))
+    return found
+
+
+def _crashes(service: Service, now: float) -> list[Finding]:
+    unit = service.unit
+    if unit is None:
+        return []
+    if not service.log_readable:
+        told = "the brain's log can't be read, or is empty"
+        return [Finding("note", "crashes", told, "ask again with sudo")]
+    found = []
+    recent = [one for one in service.incidents if now - one.at < _RECENT_S]
+    if recent:
+        told = f"{len(recent)} in the last 24 hours; the last: {_when(recent[-1])}"
+        found.append(Finding("warning", "crashes", told, _todo(recent[-1].what)))
+    elif service.incidents:
+        told = f"none in 24 hours; the last: {_when(service.incidents[-1])}"
+        found.append(Finding("note", "crashes", told, _todo(service.incidents[-1].what)))
+    else:
+        found.append(Finding("ok", "crashes", "none in the log"))
+    if unit.restarts:
+        told = f"systemd has restarted the brain {unit.restarts} time(s) since it was last started"
+        found.append(Finding("warning" if recent else "note", "restarts", told))
+    if service.reboots:
+        told = f"brain-last-resort has restarted the machine {service.reboots} time(s)"
+        found.append(Finding("warning", "restarts", told, _LOG))
+    if service.last_error:
+        found.append(Finding("note", "log", f"the last error: {service.last_error}"))
+    return found
+
+
+def _when(incident: Incident) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(incident.at)) + f", {incident.what}"

@@ -1,0 +1,88 @@
+"""The whole examination: facts gathered, all checks made."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from brain.models.store import Progress
+from brain.ops.doctor import (
+    check_engines,
+    check_machine,
+    check_models,
+    check_service,
+    check_settings,
+    check_sound,
+    libraries,
+    local_brain,
+    machine,
+    models,
+    preflight,
+    service,
+)
+from brain.ops.doctor.facts import Facts, Service
+from brain.ops.doctor.findings import Finding
+from brain.settings import Settings
+from brain.settings.layers import config_dir
+from brain.settings.places import SERVICE_DIR, state_dir
+
+
+def gather(settings: Settings, *, quick: bool = False, progress: Progress | None = None) -> Facts:
+    """Read this machine. `quick`: models aren't read byte by byte, nor the preflight run.
+
+    Never raises for what it finds.
+    """
+    serving = service.look()
+    folders = {"STATE_DIR": _state_dir(settings, serving)}
+    of_models = models.look(settings, hashed=not quick, progress=progress)
+    folders["MODELS_DIR"] = Path(of_models.folder)
+    around = machine.look(folders)
+    on_gpu = any(one.on_gpu for one in of_models.used) or settings.llm_backend == "vllm"
+    board = bool(around.l4t)
+    return Facts(
+        running=local_brain.look(settings),
+        service=serving,
+        machine=around,
+        models=of_models,
+        libraries=libraries.tried(needed_libraries(settings)),
+        versions=libraries.versions(),
+        env_changed=_env_changed(),
+        preflight=() if quick else preflight.look(jetson=board, desktop=on_gpu and not board),
+    )
+
+
+def findings(settings: Settings, facts: Facts) -> list[Finding]:
+    """All checks, in the order in which one would ask."""
+    return [
+        *check_settings.check(settings, facts),
+        *check_service.check(facts),
+        *check_engines.check(settings, facts),
+        *check_models.check(settings, facts),
+        *check_sound.check(facts.running),
+        *check_machine.check(facts),
+    ]
+
+
+def needed_libraries(settings: Settings) -> Iterable[str]:
+    """Those of the engines that the settings ask for, and of the embedded ones below them."""
+    yield from ("llama.cpp", "ctranslate2", "faster-whisper", "onnxruntime")
+    if settings.tts_backend not in ("off", "espeak"):
+        yield "piper"
+
+
+def _state_dir(settings: Settings, serving: Service) -> Path:
+    """The service's, whoever asks; where there is none, that of the one who asks."""
+    if not settings.state_dir and serving.unit is not None:
+        return SERVICE_DIR
+    return state_dir(settings, os.environ)
+
+
+def _env_changed() -> float | None:
+    """When the files of settings were last written to."""
+    times = []
+    for name in ("brain.env", "override.env"):
+        path = config_dir(os.environ) / name
+        if path.is_file():
+            times.append(path.stat().st_mtime)
+    return max(times, default=None)

@@ -1,0 +1,88 @@
+"""Asking the brain that runs on this machine, as a robot would: over HTTP, with its token."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import urllib.error
+import urllib.request
+from typing import Any
+
+from brain.ops.doctor.facts import RunningBrain
+from brain.settings import Settings
+
+_ANY = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}  # noqa: S104 - not bound to
+
+
+def address(settings: Settings, scheme: str = "http") -> str:
+    """Where a brain with these settings is reached from its own machine."""
+    host = settings.server_host
+    host = _ANY.get(host, f"[{host}]" if ":" in host else host)
+    secure = "s" if getattr(settings, "tls_cert", "") else ""
+    return f"{scheme}{secure}://{host}:{settings.server_port}"
+
+
+def token(settings: Settings) -> str:
+    """A token that the brain takes; "" where it asks for none."""
+    return settings.brain_token.get_secret_value().split(",")[0].strip()
+
+
+def unchecked_tls() -> ssl.SSLContext:
+    """For the way to this very machine: its certificate is made out to another name."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def look(settings: Settings, *, patience_s: float = 5.0) -> RunningBrain:
+    """What answers at this brain's address, within `patience_s` a question. Never raises."""
+    base = address(settings)
+    try:
+        _, ready = _get(settings, f"{base}/ready", patience_s)
+    except (ValueError, ssl.SSLError) as error:
+        return RunningBrain(base, "other", f"it doesn't answer as a brain: {error}")
+    except urllib.error.URLError as error:
+        refused = isinstance(error.reason, ConnectionRefusedError)
+        reason = "nobody listens there" if refused else str(error.reason)
+        is_other = isinstance(error.reason, TimeoutError | ssl.SSLError)
+        return RunningBrain(base, "other" if is_other else "none", reason)
+    except OSError as error:  # it listens, and says nothing or leaves
+        return RunningBrain(base, "other", f"it doesn't answer: {error}")
+    engines = ready.get("engines")
+    if not isinstance(engines, dict) or not all(isinstance(e, dict) for e in engines.values()):
+        return RunningBrain(base, "other", "what answers there isn't a brain")
+    return RunningBrain(
+        base, "brain", ready=ready, health=_asked(settings, f"{base}/health", patience_s) or {},
+        sessions=_asked(settings, f"{base}/sessions", patience_s),
+    )  # fmt: skip
+
+
+def _asked(settings: Settings, url: str, patience_s: float) -> dict[str, Any] | None:
+    try:
+        status, body = _get(settings, url, patience_s)
+    except (OSError, ValueError):
+        return None
+    return body if status in (200, 503) else None
+
+
+def _get(settings: Settings, url: str, patience_s: float) -> tuple[int, dict[str, Any]]:
+    """Status and JSON object. Raises OSError, and ValueError for anything else than that."""
+    headers = {"Authorization": f"Bearer {shown}"} if (shown := token(settings)) else {}
+    request = urllib.request.Request(url, headers=headers)  # noqa: S310 - our own
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=unchecked_tls())
+    )
+    try:
+        with opener.open(request, timeout=patience_s) as answer:
+            return _status_and_object(answer.status, answer.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return _status_and_object(error.code, error.read())
+
+
+def _status_and_object(status: int, body: bytes) -> tuple[int, dict[str, Any]]:
+    document = json.loads(body)
+    if not isinstance(document, dict):
+        raise ValueError("no JSON object")  # noqa: TRY004 - of the content
+    return status, document

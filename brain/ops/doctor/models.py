@@ -1,0 +1,76 @@
+"""The models that the settings name, and whether what the profile wants is whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from brain.engines.recipes.building import EMBEDDED
+from brain.models import catalog
+from brain.models.catalog import Catalog
+from brain.models.errors import ModelsError
+from brain.models.place import located, located_ears, models_dir
+from brain.models.store import Progress, Quiet, State, Store
+from brain.ops.doctor.facts import Models, UsedModel
+from brain.settings import Settings
+
+_OVERHEAD = 1.2
+"""Of an unknown model: what it takes while it runs, for each byte of its file."""
+
+
+def look(settings: Settings, *, hashed: bool, progress: Progress | None = None) -> Models:
+    """The models. `hashed`: every byte is read, which takes minutes for many GB. Never raises."""
+    folder = models_dir(settings.models_dir)
+    try:
+        known = catalog.load()
+        used = used_models(settings, known)
+        states = _states(settings, known, Store(folder), hashed=hashed, progress=progress)
+    except (ModelsError, OSError) as error:
+        return Models(str(folder), trouble=str(error))
+    return Models(str(folder), used, states, hashed)
+
+
+def used_models(settings: Settings, known: Catalog) -> tuple[UsedModel, ...]:
+    """The models that the settings name for the engines in this process; none for embedded ones."""
+    folder = models_dir(settings.models_dir)
+    found = []
+    mind, ears, voice = settings.llm_model_path, settings.stt_model_size, settings.piper_voice
+    if settings.llm_backend == "llamacpp" and mind != EMBEDDED:
+        on_gpu = settings.llm_gpu_layers != 0
+        found.append(_used(known, folder, "LLM_MODEL_PATH", mind, located(mind, folder), on_gpu))
+    if ears != EMBEDDED:
+        path = Path(located_ears(ears, folder))
+        on_gpu = settings.stt_device == "cuda"
+        found.append(_used(known, folder, "STT_MODEL_SIZE", ears, path / "model.bin", on_gpu))
+    if settings.tts_backend not in ("off", "espeak") and voice not in ("", EMBEDDED):
+        found.append(_used(known, folder, "PIPER_VOICE", voice, located(voice, folder), False))
+    return tuple(found)
+
+
+def _used(
+    known: Catalog, folder: Path, setting: str, value: str, path: Path, on_gpu: bool
+) -> UsedModel:
+    there = path.is_file()
+    names = {value, value.removeprefix(f"{folder}/"), f"whisper/{value}/model.bin"}
+    for model in known.models.values():
+        if model.place(model.files[-1]) in names:
+            return UsedModel(
+                setting, value, str(path), there, model.id, model.memory_gb, on_gpu
+            )  # fmt: skip
+    size = path.stat().st_size / 1e9 if there else 0.0
+    return UsedModel(setting, value, str(path), there, "", round(size * _OVERHEAD, 1), on_gpu)
+
+
+def _states(
+    settings: Settings, known: Catalog, store: Store, *, hashed: bool, progress: Progress | None
+) -> dict[str, State]:
+    if settings.brain_profile not in known.profiles:
+        return {}
+    pinned = store.pins()
+    wanted = known.wanted(settings.brain_profile)
+    states: dict[str, State] = {model.id: store.state(model, pinned) for model in wanted}
+    if hashed:
+        whole = [name for name, state in states.items() if state == "there"]
+        for finding in store.verify(whole, progress or Quiet()):
+            if finding.state != "there":
+                states[finding.model] = finding.state
+    return states

@@ -1,0 +1,202 @@
+"""What the doctor makes of facts: each fault by itself, in an otherwise healthy house."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from brain.ops.doctor import examine
+from brain.ops.doctor.facts import (
+    Disk,
+    Facts,
+    Incident,
+    Library,
+    Machine,
+    Models,
+    RunningBrain,
+    Service,
+    Unit,
+)
+from brain.ops.doctor.findings import exit_status
+from tests.ops.doctor.a_machine import (
+    CARD,
+    NOW,
+    engine,
+    engines,
+    facts,
+    only,
+    running,
+    settings,
+    used,
+)
+
+HEALTHY = facts()
+UNIT = Unit("active", "running", "success", since=NOW)
+
+
+def test_a_healthy_house_has_neither_warnings_nor_errors() -> None:
+    found = examine.findings(settings(), HEALTHY)
+    assert [one for one in found if one.severity in ("warning", "error")] == []
+    assert exit_status(found) == 0
+    assert only(found, "profile").found == "orin-nx (/etc/brain/brain.env:1)"
+    assert only(found, "mind").found == "llamacpp, llama.gguf, on the GPU"
+
+
+def service(**changed: Any) -> Facts:
+    return facts(service=Service(True, replace(UNIT, **changed), log_readable=True))
+
+
+def crashed(hours_ago: float, what: str) -> Facts:
+    ended = (Incident(NOW - hours_ago * 3600, what),)
+    return facts(service=Service(True, UNIT, log_readable=True, incidents=ended))
+
+
+def machine(**changed: Any) -> Facts:
+    return facts(machine=replace(HEALTHY.machine, **changed))
+
+
+NOBODY = RunningBrain("http://127.0.0.1:8100", "none", "nobody listens there")
+FELL = engine("whisper", "pocket", "cpu", reason="STT_DEVICE=cuda, but there is no CUDA device.")
+HOARSE = engine("espeak", "espeak-ng en", "cpu", wanted="piper", reason="There is no voice.")
+SICK_DISK = (Disk("STATE_DIR", "/var/lib/brain", 50.0, read_only=True),)
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "severity", "name", "says"),
+    [
+        # A forced GPU engine on the CPU: by what the brain that runs says of itself, …
+        (facts(running=running(engines=engines(llm=engine("llamacpp", "l", "cpu")))),
+         "error", "mind", "on the CPU, though LLM_GPU_LAYERS=-1 (profile orin-nx)"),
+        (facts(running=running(engines=engines(stt=FELL))), "error", "ears", "no CUDA device"),
+        # … and, before one runs, by what the libraries find.
+        (facts(libraries=(Library("llama.cpp", "1", gpu=False),)),
+         "error", "llama.cpp", "finds no GPU, though LLM_GPU_LAYERS=-1"),
+        (facts(libraries=(Library("ctranslate2", "1", gpu=False),)),
+         "error", "ctranslate2", "finds no GPU, though STT_DEVICE=cuda"),
+        (facts(libraries=(Library("piper", "", trouble="it ends the process (SIGILL)"),)),
+         "error", "piper", "SIGILL"),
+        (facts(running=running(engines=engines(tts=HOARSE))), "warning", "mouth", "no voice"),
+        (facts(running=running(engines=engines(stt=engine("", "", "", reason="All gone.")))),
+         "error", "ears", "nothing serves: All gone."),
+        (facts(running=running(engines=engines(llm=engine("x", "pocket", "cpu", loading=True)))),
+         "note", "mind", "is loading"),
+        # The service and its past.
+        (service(active="failed", sub="failed", result="exit-code", exit_status=78),
+         "error", "service", "failed"),
+        (service(active="inactive", sub="dead"), "error", "service", "inactive"),
+        (facts(service=Service(False)), "note", "service", "no systemd"),
+        (facts(service=Service(True)), "note", "service", "isn't installed"),
+        (facts(running=NOBODY), "error", "port", "nobody listens"),
+        (facts(running=NOBODY, service=Service(False)), "warning", "port", "nobody listens"),
+        (facts(running=replace(NOBODY, is_a="other", reason="it is a web server")),
+         "error", "port", "web server"),
+        (crashed(1, "watchdog, 6/ABRT"), "warning", "crashes", "1 in the last 24 hours"),
+        (crashed(30, "oom-kill, 9/KILL"), "note", "crashes", "none in 24 hours"),
+        (facts(service=Service(True, UNIT)), "note", "crashes", "can't be read"),
+        (facts(service=Service(True, UNIT, log_readable=True, reboots=2)),
+         "warning", "restarts", "2 time(s)"),
+        (facts(running=running(history={"reason": "disk full"})), "warning", "history", "full"),
+        # Settings that aren't in force yet.
+        (facts(env_changed=NOW + 5), "warning", "settings", "changed after the brain"),
+        # The machine.
+        (machine(memory_gb=7.5), "error", "memory", "7.6 GB needed"),
+        (machine(memory_gb=8.0), "warning", "memory", "hardly any"),
+        (machine(gpu=replace(CARD, total_gb=4.0)), "error", "gpu-memory", "5.6 GB needed"),
+        (machine(now=60.0), "warning", "clock", "1970-01-01 00:01:00Z"),
+        (machine(clock_synchronized=False), "note", "clock", "set by nobody"),
+        (machine(disks=(Disk("STATE_DIR", "/s", 0.1),)), "error", "disk", "0.1 GB free"),
+        (machine(disks=(Disk("STATE_DIR", "/s", 1.0),)), "warning", "disk", "1.0 GB free"),
+        (machine(disks=SICK_DISK), "error", "disk", "can't be written"),
+        (facts(preflight=({"name": "l4t", "severity": "error", "found": "36.4.7", "todo": "u"},)),
+         "error", "l4t", "36.4.7"),
+        # Models.
+        (facts(models=Models("/m", used(there=False))), "error", "models", "there is no /m/llama"),
+        (facts(models=Models("/m", used(), {"llama-3-8b-q4_k_m": "changed"})),
+         "error", "models", "damaged"),
+        (facts(models=Models("/m", used(), {"llama-3-8b-q4_k_m": "unknown"})),
+         "note", "models", "nothing is known"),
+        (facts(models=Models("/m", trouble="pins.json can't be read")), "error", "models", "pins"),
+    ],
+)  # fmt: skip
+def test_each_fault_is_told_with_what_to_do(
+    spoilt: Facts, severity: str, name: str, says: str
+) -> None:
+    found = [one for one in examine.findings(settings(), spoilt) if says in one.found]
+    assert [(one.severity, one.name) for one in found] == [(severity, name)]
+    if severity in ("warning", "error"):
+        assert found[0].todo or name == "models"
+    assert exit_status(found) == {"note": 0, "warning": 1, "error": 2}[severity]
+
+
+@pytest.mark.parametrize(
+    ("sound", "severity", "says"),
+    [
+        ({}, "ok", "r1: sound arrives, -32.0 dBFS (peak -9.0)"),
+        ({"dead": True, "level_dbfs": None, "peak_dbfs": None}, "error", "not even noise"),
+        ({"clipped": 0.2}, "warning", "20% of it clipped"),
+        ({"level_dbfs": -71.0}, "warning", "very quiet"),
+        ({"silent_for_s": 60.0}, "note", "no sound for 60.0 s"),
+        ({"silent_for_s": None, "seconds": 0.0}, "note", "no sound has ever come"),
+    ],
+)
+def test_a_microphone(sound: dict[str, Any], severity: str, says: str) -> None:
+    told = {
+        "seconds": 30.0, "silent_for_s": 0.1, "level_dbfs": -32.0, "peak_dbfs": -9.0,
+        "clipped": 0.0, "dead": False, **sound,
+    }  # fmt: skip
+    spoilt = facts(running=running(sessions={"robots": {"r1": told}}))
+    found = only(examine.findings(settings(), spoilt), "microphone")
+    assert (found.severity, says in found.found) == (severity, True), found
+
+
+def test_robots_are_not_named_without_the_token() -> None:
+    spoilt = facts(running=replace(running(), sessions=None))
+    found = only(examine.findings(settings(), spoilt), "microphones")
+    assert (found.severity, "token" in found.found) == ("note", True)
+
+
+def test_no_one_forced_a_gpu_by_leaving_a_default() -> None:
+    """A laptop with its own GGUF: LLM_GPU_LAYERS is -1 by default, and no GPU is no fault."""
+    own = settings("pocket", LLM_MODEL_PATH="own.gguf", STT_MODEL_SIZE="base.en")
+    on_cpu = engines(
+        llm=engine("llamacpp", "own.gguf", "cpu"), stt=engine("whisper", "base.en", "cpu")
+    )
+    spoilt = facts(
+        running=running(engines=on_cpu, profile="pocket"),
+        libraries=(Library("llama.cpp", "1", gpu=False), Library("ctranslate2", "1", gpu=False)),
+    )
+    found = examine.findings(own, spoilt)
+    assert [one for one in found if one.severity in ("warning", "error")] == []
+
+
+def test_settings_are_told_with_their_places_and_no_secret() -> None:
+    own = settings("orin-nx", BRAIN_TOKEN="hunter2", LLM_CONTEXT="2048", STT_DEVICE="gpu")
+    found = [one for one in examine.findings(own, HEALTHY) if one.name == "settings"]
+    told = "\n".join(one.found for one in found)
+    assert "LLM_CONTEXT=2048 (/etc/brain/brain.env:3)" in told
+    assert "BRAIN_TOKEN=******** (/etc/brain/brain.env:2)" in told
+    assert "hunter2" not in told
+    assert [one.severity for one in found] == ["ok", "error"]
+    assert "STT_DEVICE='gpu'" in found[1].found
+
+
+def test_another_profile_runs_than_the_one_that_is_set() -> None:
+    found = examine.findings(settings("laptop"), HEALTHY)
+    [told] = [one for one in found if one.severity == "warning" and one.name == "profile"]
+    assert told.found == "the brain that runs has the profile orin-nx"
+    assert told.todo == "sudo systemctl restart brain"
+
+
+def test_what_nobody_knows_is_no_fault() -> None:
+    bare = facts(
+        running=NOBODY,
+        service=Service(False),
+        machine=Machine("?", NOW),
+        models=Models("/m"),
+        libraries=(),
+        versions={},
+        env_changed=None,
+    )
+    assert exit_status(examine.findings(settings("pocket"), bare)) == 1  # nobody listens

@@ -1,0 +1,238 @@
+"""How the doctor reads a machine: real files, real sockets, real processes; systemd's and
+nvidia-smi's words as they print them."""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from brain.models import catalog, pins
+from brain.models.pins import Pin, PinnedFile
+from brain.ops.doctor import libraries, local_brain, machine, models, preflight, service
+from brain.settings import Settings
+
+SHOWN = """LoadState=loaded
+ActiveState=failed
+SubState=failed
+Result=watchdog
+ExecMainStatus=6
+NRestarts=4
+StatusText=serving
+ExecMainStartTimestampMonotonic=61000000
+"""
+
+
+def line(text: Any, *, by: str = "brain", priority: str = "6", at: int = 0) -> dict[str, Any]:
+    return {
+        "MESSAGE": text, "SYSLOG_IDENTIFIER": by, "PRIORITY": priority,
+        "__REALTIME_TIMESTAMP": str(at * 1_000_000),
+    }  # fmt: skip
+
+
+# -- systemd -----------------------------------------------------------------------------------
+
+
+def test_a_unit_is_read_from_what_systemctl_shows() -> None:
+    unit = service.unit_of(SHOWN, booted_at=1000.0)
+    assert unit is not None
+    assert (unit.active, unit.result, unit.exit_status, unit.restarts) == (
+        "failed", "watchdog", 6, 4,
+    )  # fmt: skip
+    assert unit.since == 1061.0
+    never = service.unit_of(SHOWN.replace("61000000", "0"))
+    assert never is not None
+    assert never.since is None
+    assert service.unit_of("LoadState=not-found\nActiveState=inactive\n") is None
+    assert service.unit_of("") is None
+
+
+def test_a_machine_without_systemd_is_not_asked(tmp_path: Path) -> None:
+    assert service.look(tmp_path) == service.Service(managed=False)
+
+
+def test_bad_ends_are_found_in_the_journal() -> None:
+    entries = [
+        line("brain.app: listening"),
+        line("brain.service: Watchdog timeout (limit 30s)!", by="systemd", at=99),
+        line("Fatal Python error: Aborted", priority="3"),
+        line("brain.service: Main process exited, code=killed, status=6/ABRT", by="systemd"),
+        line("brain.service: Failed with result 'watchdog'.", by="systemd", at=100),
+        line("brain.service: Main process exited, code=exited, status=1/FAILURE", by="systemd"),
+        line("brain.service: Failed with result 'exit-code'.", by="systemd", at=200),
+        line("brain.service: Deactivated successfully.", by="systemd", at=250),
+        line("brain.service: Start request repeated too quickly.", by="systemd", at=300),
+        # What a robot's log line says must not look like a crash.
+        line("Failed with result 'oom-kill'."),
+        line([66, 255]),
+        line(None, by="systemd"),
+    ]
+    found = service.incidents(entries)
+    assert [(one.at, one.what) for one in found] == [
+        (100, "watchdog, 6/ABRT, Fatal Python error: Aborted"),
+        (200, "exit-code, 1/FAILURE"),
+        (300, "worn out: too many starts"),
+    ]
+
+
+def test_the_last_error_is_never_speech() -> None:
+    entries = [
+        line("brain.app: it broke", priority="3"),
+        line("brain.speech: heard 'my secret'", priority="3"),
+        line("brain.app: all is well"),
+    ]
+    assert service.last_error(entries) == "brain.app: it broke"
+    assert service.last_error([]) == ""
+
+
+# -- the machine -------------------------------------------------------------------------------
+
+
+def test_a_jetson_shares_its_memory(tmp_path: Path) -> None:
+    (tmp_path / "proc/device-tree").mkdir(parents=True)
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "proc/meminfo").write_text("MemTotal: 15600000 kB\nMemAvailable: 9000000 kB\n")
+    (tmp_path / "proc/device-tree/model").write_text("NVIDIA Jetson Orin NX\0")
+    (tmp_path / "etc/nv_tegra_release").write_text("# R36 (release), REVISION: 4.3, GCID: 1\n")
+    found = machine.look({"STATE_DIR": tmp_path / "not/yet"}, tmp_path)
+    assert (found.l4t, round(found.memory_gb or 0, 1)) == ("36.4.3", 16.0)
+    assert found.gpu is not None
+    assert (found.gpu.name, found.gpu.shared) == ("NVIDIA Jetson Orin NX", True)
+    assert found.disks[0].folder.endswith("not/yet")
+    assert found.disks[0].free_gb > 0
+
+
+@pytest.mark.parametrize(
+    ("table", "total"),
+    [
+        ("NVIDIA GeForce RTX 3090, 550.90.07, 24576, 24000\n", 25.8),
+        ("Orin (nvgpu), 540.4.0, [N/A], [N/A]\n", None),
+    ],
+)
+def test_a_gpu_is_read_from_nvidia_smi(table: str, total: float | None) -> None:
+    gpu = machine.gpus_of(table)
+    assert gpu is not None
+    assert (gpu.total_gb and round(gpu.total_gb, 1)) == total
+    assert machine.gpus_of("NVIDIA-SMI has failed") is None
+
+
+# -- libraries ---------------------------------------------------------------------------------
+
+
+def test_a_library_that_ends_its_process_ends_no_doctor(monkeypatch: pytest.MonkeyPatch) -> None:
+    codes = {
+        "killed": "import os, signal; os.kill(os.getpid(), signal.SIGILL)",
+        "missing": "import no_such_module",
+        "gpu": "print('a banner'); print(True)",
+        "cpu": "print(False)",
+    }
+    trials = {name: libraries.Trial("no-such-package", code) for name, code in codes.items()}
+    monkeypatch.setattr(libraries, "TRIALS", trials)
+    killed, missing, gpu, cpu = libraries.tried(codes)
+    assert killed.trouble == "it ends the process (SIGILL)"
+    assert missing.trouble == "ModuleNotFoundError: No module named 'no_such_module'"
+    assert (gpu.gpu, cpu.gpu, gpu.trouble) == (True, False, "")
+
+
+# -- what answers at the brain's address -------------------------------------------------------
+
+
+@contextlib.contextmanager
+def answering(status: int, body: bytes) -> Iterator[int]:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, b"<html>"),
+        (404, b"{}"),
+        (200, b"[1]"),
+        (500, b'"x"'),
+        (200, b'{"engines": {"llm": 1}, "profile": "pocket"}'),
+    ],
+)
+def test_another_program_is_no_brain(status: int, body: bytes) -> None:
+    with answering(status, body) as port:
+        found = local_brain.look(Settings(server_port=port))
+    assert found.is_a == "other"
+    assert found.reason
+
+
+def test_nobody_and_somebody_who_says_nothing() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        settings = Settings(server_port=listener.getsockname()[1])
+        mute = local_brain.look(settings, patience_s=0.2)
+    assert (mute.is_a, "timed out" in mute.reason) == ("other", True)
+    nobody = local_brain.look(settings)
+    assert (nobody.is_a, nobody.reason) == ("none", "nobody listens there")
+
+
+def test_the_address_is_one_that_can_be_reached_from_here() -> None:
+    assert local_brain.address(Settings()) == "http://127.0.0.1:8100"
+    assert local_brain.address(Settings(server_host="::"), "ws") == "ws://[::1]:8100"
+    assert local_brain.address(Settings(server_host="10.0.0.7")) == "http://10.0.0.7:8100"
+
+
+# -- models ------------------------------------------------------------------------------------
+
+
+def test_models_are_found_read_and_weighed(tmp_path: Path) -> None:
+    whole, own = tmp_path / "Qwen3-1.7B-Q8_0.gguf", tmp_path / "own.gguf"
+    whole.write_bytes(b"right")
+    own.write_bytes(b"0" * 1000)
+    digest = "d9fb5a63a3d1ba5eaa4a0b5f3a9e8ff9ad9cbf7ad8e5b6a6d1c8a2b9f7c0e1d2"
+    pins.write(tmp_path, {"qwen3-1.7b-q8_0": Pin("r", "c", {
+        whole.name: PinnedFile(whole.name, 5, digest)})})  # fmt: skip
+    settings = Settings(
+        brain_profile="laptop", models_dir=str(tmp_path), llm_backend="llamacpp",
+        llm_model_path=whole.name, stt_model_size="base.en", tts_backend="piper",
+        piper_voice=str(own),
+    )  # fmt: skip
+    quick = models.look(settings, hashed=False)
+    assert quick.states["qwen3-1.7b-q8_0"] == "there"
+    mind, ears, voice = quick.used
+    assert (mind.model, mind.there, mind.memory_gb) == ("qwen3-1.7b-q8_0", True, 2.4)
+    assert (ears.model, ears.there) == ("whisper-base.en", False)
+    assert (voice.model, voice.there) == ("", True)
+    assert models.look(settings, hashed=True).states["qwen3-1.7b-q8_0"] == "changed"
+    (tmp_path / "pins.json").write_text("{")
+    assert "pins.json" in models.look(settings, hashed=False).trouble
+
+
+def test_every_profile_uses_the_models_that_it_wants() -> None:
+    known = catalog.load()
+    from brain.settings.layers import profile_layer
+    from brain.settings.load import resolve
+
+    for profile in ("laptop", "orin-nx", "rtx3090", "pocket"):
+        settings = resolve([profile_layer(profile)], profile=profile)
+        used = {one.model for one in models.used_models(settings, known)}
+        assert used == set(known.profiles[profile].wants), profile
+
+
+def test_a_preflights_findings_are_taken_and_nonsense_is_not() -> None:
+    one = {"name": "uvm", "severity": "error", "found": "none", "todo": "modprobe"}
+    assert preflight.findings_of(json.dumps({"severity": "error", "findings": [one]})) == (one,)
+    for text in ("", "{}", "[]", '{"findings": [{}]}', '{"findings": 1}'):
+        assert preflight.findings_of(text) == ()
