@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 # sysexits.h: what a service manager and a person can tell from other failures.
 EXIT_CONFIG = 78
 EXIT_INTERRUPTED = 130
-COMMANDS = ("serve", "settings", "say", "listen", "plan", "models", "history", "bench", "doctor")
+COMMANDS = (
+    "serve", "settings", "profile", "say", "listen", "plan", "models", "history", "doctor",
+    "bench",
+)  # fmt: skip
 
 # They are asked because something is wrong, so that may not stop them.
-_FOR_THE_SICK = ("doctor",)
+_FOR_THE_SICK = ("doctor", "profile")
 
 log = logging.getLogger(__name__)
 
@@ -114,8 +117,10 @@ def _parser() -> argparse.ArgumentParser:
     add_models(commands, common)
 
     from brain.cli.doctor import add_parser as add_doctor
+    from brain.cli.profile import add_parser as add_profile
 
     add_doctor(commands, common)
+    add_profile(commands, common)
 
     bench = commands.add_parser("bench", help="measure the brain")
     bench_commands = bench.add_subparsers(dest="bench_command", metavar="WHAT", required=True)
@@ -222,6 +227,10 @@ def _run(settings: Settings, args: argparse.Namespace) -> int:
         from brain.cli.doctor import run as doctor
 
         return doctor(settings, args)
+    if args.command == "profile":
+        from brain.cli.profile import run as profile
+
+        return profile(settings, args)
     if args.bench_command == "plan":
         from brain.ops.bench_plan import run as bench_plan
 

@@ -61,20 +61,11 @@ def load(
     problem of severity "warning" in both cases, save on the command line, where it is an error.
     """
     environ = os.environ if environ is None else environ
-    if config_dir is None:
-        config_dir = config_dir_of(environ)
     if lenient is None:
         lenient = under_systemd(environ)
-    own = file_layer(config_dir / "brain.env", strict=True)
-    if own is None:
-        # A .env may serve other programs as well, so unknown names in it are not news.
-        own = file_layer((working_dir or Path()) / ".env", strict=False)
-    layers = [
-        own or Layer(),
-        file_layer(config_dir / "override.env", strict=True) or Layer(),
-        environment_layer(environ),
-        flags_layer(flags),
-    ]
+    layers = layers_above_the_profile(
+        flags, environ, config_dir or config_dir_of(environ), working_dir or Path()
+    )
     profile, profile_problems = _choose_profile(layers)
     layers.insert(0, profile_layer(profile))
     settings = _with_budget(resolve(layers, profile=profile, problems=profile_problems))
@@ -82,6 +73,22 @@ def load(
     if errors and not lenient:
         raise SettingsError(errors)
     return settings
+
+
+def layers_above_the_profile(
+    flags: Iterable[Assignment], environ: Mapping[str, str], config_dir: Path, working_dir: Path
+) -> list[Layer]:
+    """What may choose the profile, and change what it says; lowest first."""
+    own = file_layer(config_dir / "brain.env", strict=True)
+    if own is None:
+        # A .env may serve other programs as well, so unknown names in it are not news.
+        own = file_layer(working_dir / ".env", strict=False)
+    return [
+        own or Layer(),
+        file_layer(config_dir / "override.env", strict=True) or Layer(),
+        environment_layer(environ),
+        flags_layer(flags),
+    ]
 
 
 def under_systemd(environ: Mapping[str, str]) -> bool:

@@ -1,0 +1,96 @@
+"""`brain profile`, as a field tech meets it: real files, no brain that runs."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from brain.cli import main
+from brain.settings import SPECS
+
+
+@pytest.fixture
+def etc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of brain.env, in a world without other settings; nobody is at the brain's port."""
+    for name in SPECS:
+        monkeypatch.delenv(name, raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    folder = tmp_path / "etc"
+    folder.mkdir()
+    (folder / "override.env").write_text(f"SERVER_PORT={port}\nMODELS_DIR={tmp_path}/models\n")
+    monkeypatch.setenv("BRAIN_CONFIG_DIR", str(folder))
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+def test_use_writes_one_line_and_show_tells_why(
+    etc: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (etc / "brain.env").write_text("# mine\nBRAIN_PROFILE=pocket\nLLM_CONTEXT=2048\n")
+    assert main(["profile", "use", "orin-nx"]) == 0
+    told = capsys.readouterr().out
+    assert "brain models pull --profile orin-nx" in told
+    assert "LLM_CONTEXT=2048 stays as it is" in told
+    assert "systemctl restart brain" in told
+    text = (etc / "brain.env").read_text()
+    assert text == "# mine\nBRAIN_PROFILE=orin-nx\nLLM_CONTEXT=2048\n"
+    assert main(["profile", "show"]) == 0
+    told = capsys.readouterr().out
+    assert f"In force: orin-nx, by {etc}/brain.env:2." in told
+    assert f"LLM_CONTEXT=2048, by {etc}/brain.env:3" in told
+    assert "nobody listens there" in told
+    assert "* orin-nx" in told
+    assert main(["profile", "show", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["profile"], document["running"]) == ("orin-nx", None)
+    [jetson] = [one for one in document["profiles"] if one["name"] == "orin-nx"]
+    assert jetson["missing"] == jetson["wants"] != []
+
+
+def test_what_overrules_the_file_is_told(
+    etc: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (etc / "override.env").open("a") as file:
+        file.write("BRAIN_PROFILE=laptop\n")
+    assert main(["profile", "use", "pocket"]) == 1
+    assert f"{etc}/override.env:3 says laptop, and overrules it" in capsys.readouterr().err
+    assert main(["profile", "show"]) == 0
+    told = capsys.readouterr().out
+    assert "In force: laptop" in told
+    assert f"{etc}/brain.env:1 says pocket, and is overruled" in told
+    monkeypatch.setenv("BRAIN_PROFILE", "rtx3090")
+    assert main(["profile", "use", "pocket"]) == 1
+    assert "the environment of this shell says rtx3090" in capsys.readouterr().err
+
+
+def test_an_unknown_profile_is_refused_with_the_list(
+    etc: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["profile", "use", "jetson"])
+    assert ended.value.code == 2
+    assert "orin-nx" in capsys.readouterr().err
+    assert not (etc / "brain.env").exists()
+
+
+def test_a_broken_file_stops_neither(etc: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (etc / "brain.env").write_text("BRAIN_PROFILE=nonsense\nSTT_DEVICE=gpu\n???\n")
+    assert main(["profile", "show"]) == 0
+    told = capsys.readouterr().out
+    assert "In force: pocket, by default" in told
+    assert "says nonsense" in told
+    assert "STT_DEVICE='gpu'" in told
+    assert main(["profile", "use", "laptop"]) == 0
+    assert (etc / "brain.env").read_text() == "BRAIN_PROFILE=laptop\nSTT_DEVICE=gpu\n???\n"
+
+
+def test_a_file_that_cannot_be_written_is_told(
+    etc: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (etc / "brain.env").mkdir()
+    assert main(["profile", "use", "laptop"]) == 1
+    assert "can't be written" in capsys.readouterr().err
