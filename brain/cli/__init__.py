@@ -21,7 +21,7 @@ EXIT_CONFIG = 78
 EXIT_INTERRUPTED = 130
 COMMANDS = (
     "serve", "settings", "profile", "say", "listen", "plan", "models", "history", "doctor",
-    "bench",
+    "selftest", "bench",
 )  # fmt: skip
 
 # They are asked because something is wrong, so that may not stop them.
@@ -118,8 +118,10 @@ def _parser() -> argparse.ArgumentParser:
 
     from brain.cli.doctor import add_parser as add_doctor
     from brain.cli.profile import add_parser as add_profile
+    from brain.cli.selftest import add_parser as add_selftest
 
     add_doctor(commands, common)
+    add_selftest(commands, common)
     add_profile(commands, common)
 
     bench = commands.add_parser("bench", help="measure the brain")
@@ -231,6 +233,10 @@ def _run(settings: Settings, args: argparse.Namespace) -> int:
         from brain.cli.profile import run as profile
 
         return profile(settings, args)
+    if args.command == "selftest":
+        from brain.cli.selftest import run as selftest
+
+        return selftest(settings, args)
     if args.bench_command == "plan":
         from brain.ops.bench_plan import run as bench_plan
 
