@@ -21,11 +21,11 @@ EXIT_CONFIG = 78
 EXIT_INTERRUPTED = 130
 COMMANDS = (
     "serve", "settings", "profile", "say", "listen", "plan", "models", "history", "doctor",
-    "selftest", "bench",
+    "selftest", "support-bundle", "bench",
 )  # fmt: skip
 
 # They are asked because something is wrong, so that may not stop them.
-_FOR_THE_SICK = ("doctor", "profile")
+_FOR_THE_SICK = ("doctor", "profile", "support-bundle")
 
 log = logging.getLogger(__name__)
 
@@ -119,10 +119,12 @@ def _parser() -> argparse.ArgumentParser:
     from brain.cli.doctor import add_parser as add_doctor
     from brain.cli.profile import add_parser as add_profile
     from brain.cli.selftest import add_parser as add_selftest
+    from brain.cli.support_bundle import add_parser as add_bundle
 
     add_doctor(commands, common)
     add_selftest(commands, common)
     add_profile(commands, common)
+    add_bundle(commands, common)
 
     bench = commands.add_parser("bench", help="measure the brain")
     bench_commands = bench.add_subparsers(dest="bench_command", metavar="WHAT", required=True)
@@ -229,6 +231,10 @@ def _run(settings: Settings, args: argparse.Namespace) -> int:
         from brain.cli.doctor import run as doctor
 
         return doctor(settings, args)
+    if args.command == "support-bundle":
+        from brain.cli.support_bundle import run as support_bundle
+
+        return support_bundle(settings, args)
     if args.command == "profile":
         from brain.cli.profile import run as profile
 

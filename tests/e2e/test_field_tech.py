@@ -1,0 +1,81 @@
+"""What a field tech types, at a real brain: doctor, selftest, support-bundle, profile show."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from brain.cli import main
+from brain.ops.doctor import examine
+from tests.e2e.pocket import Brain, a_pocket_brain
+
+TOKEN = "a-token-of-the-house"
+
+
+@pytest.fixture(scope="module")
+def brain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brain]:
+    folder = tmp_path_factory.mktemp("brain")
+    (folder / "brain.env").write_text(f"BRAIN_TOKEN={TOKEN}\n")
+    with a_pocket_brain(folder) as running:
+        running.until_ready()
+        with (folder / "override.env").open("w") as file:
+            file.write(f"SERVER_PORT={running.port}\nSTATE_DIR={folder}\n")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("BRAIN_CONFIG_DIR", str(folder))
+            patch.chdir(folder)
+            yield running
+
+
+def test_doctor_finds_a_healthy_brain(brain: Brain, capsys: pytest.CaptureFixture[str]) -> None:
+    status = main(["doctor", "--json"])
+    told = json.loads(capsys.readouterr().out)
+    wrong = [one for one in told["findings"] if one["severity"] in ("warning", "error")]
+    assert (wrong, status, told["severity"]) == ([], 0, "ok")
+    named = {one["name"]: one["found"] for one in told["findings"]}
+    assert named["mind"] == "llamacpp, pocket, on the CPU"
+    assert named["ears"] == "whisper, pocket, on the CPU"
+    assert named["port"].endswith(f":{brain.port} answers")
+    assert named["microphones"] == "no robot is connected"
+    assert named["profile"] == "pocket (default)"
+    assert told["settings"]["SERVER_PORT"]["origin"].endswith("override.env:1")
+    assert told["versions"]["llama-cpp-python"]
+    assert TOKEN not in json.dumps(told)
+
+
+def test_selftest_is_heard_and_answered(brain: Brain, capsys: pytest.CaptureFixture[str]) -> None:
+    status = main(["selftest", "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert status < 2, told["findings"]  # (a busy machine may be slow: that is a warning)
+    assert told["outcome"]["heard"] == "What is your name?"
+    assert "Robo" in told["outcome"]["said"]
+    assert told["outcome"]["first_sound_ms"] > 400
+    # Nothing of it is kept.
+    assert brain.get("/health")[1]["converse_sessions"]["robots"] == {}
+
+
+def test_profile_show_tells_what_runs(brain: Brain, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["profile", "show", "--profile", "laptop"]) == 0
+    told = capsys.readouterr().out
+    assert "In force: laptop, by --profile." in told
+    assert "The brain that runs has pocket" in told
+
+
+def test_a_bundle_of_a_running_brain(
+    brain: Brain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(examine, "needed_libraries", lambda _: ())  # they were tried above
+    file = tmp_path / "bundle.tar.gz"
+    assert main(["support-bundle", "--quick", "--out", str(file)]) == 0
+    with tarfile.open(file) as archive:
+        texts = {}
+        for member in archive.getmembers():
+            content = archive.extractfile(member)
+            assert content is not None
+            texts[member.name.rpartition("/")[2]] = content.read().decode()
+    assert json.loads(texts["ready.json"])["engines"]["llm"]["model"] == "pocket"
+    assert json.loads(texts["health.json"])["status"] == "ok"
+    assert [name for name, text in texts.items() if TOKEN in text] == []

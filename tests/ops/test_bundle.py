@@ -1,0 +1,120 @@
+"""A bundle holds no secret and no speech, wherever they were planted.
+
+journalctl is a stand-in that prints a journal of ours; the rest is the real command.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from brain.cli import main
+from brain.ops.bundle.pack import presentable
+from brain.ops.bundle.redact import Redactor
+from brain.ops.doctor import examine
+from brain.settings import SPECS
+
+# One of each place where a secret may be; none looks like one by its form alone but the last three.
+OLD, NEW, HUB, KEY, FILED, CREDENTIAL, OVERRULED = (
+    "plum tree/42", "quince", "walnut-shell", "medlar", "hazel", "almond", "cherry",
+)  # fmt: skip
+LOOKS = ("hf_AbCdEfGhIjKl", "sk-proj-abcdefgh1234", "swordfish")
+SPEECH = ("my grandmother's birthday", "the secret garden", "a debug line with words")
+
+
+def line(text: str, priority: str = "6") -> dict[str, Any]:
+    return {
+        "MESSAGE": text, "PRIORITY": priority, "SYSLOG_IDENTIFIER": "brain", "_PID": "7",
+        "__REALTIME_TIMESTAMP": "1800000000000000",
+    }  # fmt: skip
+
+
+JOURNAL = [
+    line("brain.app: listening on 0.0.0.0 port 8100"),
+    line(f"brain.api: GET /ws?robot_id=r1&token={NEW} refused", "4"),
+    line("brain.api: GET /ws?token=plum%20tree%2F42"),
+    line(f"brain.speech: heard '{SPEECH[0]}'"),
+    line(f"<6>brain.speech.reply: said '{SPEECH[1]}'", "3"),
+    line(f"brain.dialogue.session: transcript {SPEECH[2]}", "7"),
+    line(f"brain.engines: Authorization: Bearer {LOOKS[2]}", "3"),
+    line(f"somebody typed export HF_TOKEN={LOOKS[0]} OPENAI_API_KEY='{LOOKS[1]}'"),
+    line(f"brain.engines: http://user:{LOOKS[2]}@10.0.0.1/v1 can't be reached", "3"),
+]
+
+
+@pytest.fixture
+def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in SPECS:
+        monkeypatch.delenv(name, raising=False)
+    etc, programs, secrets = tmp_path / "etc", tmp_path / "bin", tmp_path / "credentials"
+    for folder in (etc, programs, secrets):
+        folder.mkdir()
+    (secrets / "brain-token").write_text(f"{CREDENTIAL}\n")
+    (etc / "tokens").write_text(f"# of the kitchen\n{FILED}\n")
+    (etc / "brain.env").write_text(
+        f'BRAIN_TOKEN="{OLD},{NEW}"\nHF_TOKEN={OVERRULED}\nOPENAI_API_KEY={KEY}\n'
+        f"BRAIN_TOKEN_FILE={etc}/tokens\nSERVER_PORT=1\n"
+        f"OPENAI_URL=http://me:{LOOKS[2]}@10.0.0.1:8000/v1\nPERSONA_FILE={NEW}/{KEY}\n"
+    )
+    (etc / "override.env").write_text(f"HF_TOKEN={HUB}\nLLM_CONTEXT={KEY}\nNONSENSE {FILED}\n")
+    (programs / "journal").write_text("\n".join(json.dumps(entry) for entry in JOURNAL))
+    stand_in = programs / "journalctl"
+    stand_in.write_text('#!/bin/sh\ncase "$*" in *--dmesg*) ;; *) cat "${0%ctl}" ;; esac\n')
+    stand_in.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    monkeypatch.setenv("BRAIN_CONFIG_DIR", str(etc))
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(secrets))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(examine, "needed_libraries", lambda _: ())  # they take seconds to load
+    return tmp_path / "bundle.tar.gz"
+
+
+def test_a_bundle_holds_neither_secrets_nor_speech(
+    bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["support-bundle", "--quick", "--out", str(bundle)]) == 0
+    assert bundle.stat().st_mode & 0o777 == 0o600
+    with tarfile.open(bundle) as archive:
+        files = {}
+        for member in archive.getmembers():
+            content = archive.extractfile(member)
+            assert content is not None
+            files[member.name.rpartition("/")[2]] = content.read().decode()
+    text = "\n".join(files.values())
+    planted = (OLD, NEW, HUB, KEY, FILED, CREDENTIAL, OVERRULED, "plum%20tree", *LOOKS, *SPEECH)
+    assert [secret for secret in planted if secret in text] == []
+    # What is of use is there, and still what it was.
+    assert "listening on 0.0.0.0 port 8100" in files["log.txt"]
+    assert "/ws?robot_id=r1&token=*** refused" in files["log.txt"]
+    assert "2 line(s) of the log" in files["README.txt"]
+    doctor = json.loads(files["doctor.json"])
+    assert doctor["severity"] == "error"
+    settings = json.loads(files["settings.json"])["settings"]
+    assert settings["BRAIN_TOKEN"]["origin"].endswith("brain.env:1")
+    assert settings["OPENAI_URL"]["value"] == "http://me:***@10.0.0.1:8000/v1"
+    told = capsys.readouterr().out
+    assert all(name in told for name in files)
+    # An older bundle isn't written over.
+    assert main(["support-bundle", "--quick", "--out", str(bundle)]) == 1
+    assert "can't be written" in capsys.readouterr().err
+
+
+def test_robots_cannot_smuggle_speech_past_the_name_of_its_logger() -> None:
+    log = presentable([line("brain.speech: : a: b"), line("brain.app: brain.speech is on")])
+    assert (log.speech, len(log.lines)) == (1, 1)
+
+
+def test_masks_leave_the_rest_alone() -> None:
+    redactor = Redactor(["ab", "abcd", ""])
+    assert redactor.clean("x abcd y ab z") == "x *** y *** z"
+    kept = (
+        '{"LLM_MAX_OUTPUT_TOKENS": {"value": 256}, "BRAIN_TOKEN": {"value": ""}, "n": "tokens: 5"}'
+    )
+    assert Redactor([]).clean(kept) == kept
+    key = "-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----"
+    assert "MIIE" not in Redactor([]).clean(key)
