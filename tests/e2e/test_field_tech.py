@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from brain.cli import main
 from brain.ops.doctor import examine
 from tests.e2e.pocket import Brain, a_pocket_brain
+from tests.e2e.sockets import a_robot
 
 TOKEN = "a-token-of-the-house"
 
@@ -44,6 +47,33 @@ def test_doctor_finds_a_healthy_brain(brain: Brain, capsys: pytest.CaptureFixtur
     assert told["settings"]["SERVER_PORT"]["origin"].endswith("override.env:1")
     assert told["versions"]["llama-cpp-python"]
     assert TOKEN not in json.dumps(told)
+
+
+def test_doctor_hears_of_each_robots_microphone(
+    brain: Brain, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(examine, "needed_libraries", lambda _: ())  # they were tried above
+    noise = np.random.default_rng(0).normal(0, 300, 8_000).astype(np.int16)
+
+    async def visit() -> int:
+        shown = {"additional_headers": {"Authorization": f"Bearer {TOKEN}"}}
+        async with (
+            a_robot(brain.address, "?robot_id=well", **shown) as well,
+            a_robot(brain.address, "?robot_id=muted", **shown) as muted,
+        ):
+            for robot, sound in ((well, noise), (muted, np.zeros_like(noise))):
+                await robot.speak(sound)
+                await robot.send(type="ping", t=1)
+                await robot.next("pong")
+            return await asyncio.to_thread(main, ["doctor", "--quick", "--json"])
+
+    assert asyncio.run(visit()) == 2
+    told = json.loads(capsys.readouterr().out)["findings"]
+    heard = {one["found"].split(":")[0]: one for one in told if one["name"] == "microphone"}
+    assert heard["well"]["severity"] == "ok"
+    assert heard["well"]["found"].startswith("well: sound arrives, -40.")
+    assert heard["muted"]["severity"] == "error"
+    assert "only silence comes" in heard["muted"]["found"]
 
 
 def test_selftest_is_heard_and_answered(brain: Brain, capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,7 +23,6 @@ from brain.settings import Settings, report
 _MOST_LOG = 4_000_000
 """Characters of the log, the newest."""
 _LINES = 20_000
-_DEBUG = "7"
 _KERNEL = re.compile(
     r"NVRM|Xid|nvgpu|nvmap|NvMap|gk20a|Out of memory|oom[-_]kill|thermal|throttl|I/O error|"
     r"EXT4-fs error|segfault|trap invalid opcode",
@@ -89,7 +88,7 @@ def presentable(entries: Iterable[Mapping[str, Any]]) -> Log:
     for entry in entries:
         if service.is_speech(entry):
             speech += 1
-        elif str(entry.get("PRIORITY", "6")) == _DEBUG:
+        elif service.is_debug(entry):
             debug += 1
         else:
             at = int(entry.get("__REALTIME_TIMESTAMP", 0)) / 1e6

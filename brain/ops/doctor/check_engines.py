@@ -13,6 +13,13 @@ from brain.settings import Settings
 _NAMES = {"vad": "voice detector", "stt": "ears", "llm": "mind", "tts": "mouth"}
 _BUILD = "build it for CUDA: deploy/jetpack/build-wheels.sh, or deploy/desktop/README.md"
 _INSTALL = "install the brain with its extras llm, stt and tts"
+_LOADING = (
+    ("No module", _INSTALL),
+    (
+        "cannot open shared object",
+        "install the system's package that has this file (apt install …)",
+    ),
+)
 
 
 def check(settings: Settings, facts: Facts) -> list[Finding]:
@@ -57,7 +64,7 @@ def _engine(settings: Settings, kind: str, engine: Mapping[str, Any]) -> list[Fi
     forced = wants_gpu(settings, kind)
     if reason:
         toy = model == EMBEDDED
-        stands_in = f"{serves} serves instead of {engine.get('wanted')}: {reason}"
+        stands_in = f"a stand-in serves ({serves}): {reason}"
         todo = f"{forced} couldn't be kept" if forced else "do as it says; it is tried again"
         return [Finding("error" if toy or forced else "warning", name, stands_in, todo)]
     if forced and device == "cpu":
@@ -68,7 +75,7 @@ def _engine(settings: Settings, kind: str, engine: Mapping[str, Any]) -> list[Fi
 def _library(settings: Settings, library: Library, *, loaded: bool) -> list[Finding]:
     """`loaded`: a brain runs, so that what is wrong here was said of its engine, too."""
     if library.trouble:
-        todo = _INSTALL if "No module" in library.trouble else _BUILD
+        todo = next((todo for words, todo in _LOADING if words in library.trouble), _BUILD)
         return [Finding("error", library.name, f"doesn't load: {library.trouble}", todo)]
     kind = {"llama.cpp": "llm", "ctranslate2": "stt"}.get(library.name, "")
     forced = wants_gpu(settings, kind)

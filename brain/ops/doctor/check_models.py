@@ -15,19 +15,32 @@ _PROCESS_GB = 0.5
 
 def check(settings: Settings, facts: Facts) -> list[Finding]:
     """Of the files, then of the memory budget."""
-    return [*_files(settings, facts.models), *_budget(settings, facts.models, facts.machine)]
+    return [
+        *_files(settings, facts.models, _serving(facts)),
+        *_budget(settings, facts.models, facts.machine),
+    ]
 
 
-def _files(settings: Settings, models: Models) -> list[Finding]:
+def _serving(facts: Facts) -> set[str]:
+    """The settings whose models the brain that runs has loaded, from wherever they came."""
+    engines = facts.running.ready.get("engines", {})
+    kinds = {"LLM_MODEL_PATH": "llm", "STT_MODEL_SIZE": "stt", "PIPER_VOICE": "tts"}
+    well = {kind for kind, engine in engines.items()
+            if not engine.get("reason") and not engine.get("loading")}  # fmt: skip
+    return {setting for setting, kind in kinds.items() if kind in well}
+
+
+def _files(settings: Settings, models: Models, serving: set[str]) -> list[Finding]:
     if models.trouble:
         return [Finding("error", "models", models.trouble)]
     profile = settings.brain_profile
     pull = f"brain models pull --profile {profile}"
     found = []
     for one in models.used:
-        if not one.there and not (one.setting == "STT_MODEL_SIZE" and "/" in one.value):
+        if not one.there and one.setting not in serving:
             told = f"{one.setting}={one.value}: there is no {one.path}"
-            found.append(Finding("error", "models", told, pull if one.model else "put it there"))
+            todo = pull if one.model else "put it there, or name another"
+            found.append(Finding("error", "models", told, todo))
     used = {one.model for one in models.used}
     for name, state in models.states.items():
         if state == "changed":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 from brain.ops.doctor.facts import Facts, Incident, RunningBrain, Service, Unit
@@ -10,24 +11,29 @@ from brain.ops.doctor.findings import Finding
 _RECENT_S = 24 * 3600
 _LOG = "journalctl -u brain (brain support-bundle packs it)"
 _WHY = (
-    ("oom-kill", "the machine ran out of memory: choose smaller models (LLM_MODEL_PATH)"),
-    ("ILL", "a library was built for another CPU: build it here (deploy/jetpack, tools/setup.sh)"),
-    ("watchdog", f"an engine or the event loop hung; where stands in {_LOG}"),
-    ("78", "the settings can't be used: brain settings says which"),
-    ("worn out", "mend what is said above, then sudo systemctl reset-failed brain, and start it"),
+    (r"oom-kill", "the machine ran out of memory: choose smaller models (LLM_MODEL_PATH)"),
+    (
+        r"/ILL|signal 4$",
+        "a library was built for another CPU: build it here (deploy/, tools/setup.sh)",
+    ),
+    (r"watchdog", f"an engine or the event loop hung; where stands in {_LOG}"),
+    (r"/KILL|signal 9$", "it was killed from outside: by hand, or for memory (journalctl -k)"),
+    (r"\b78/|exit-code 78$", "the settings can't be used: brain settings says which"),
+    (r"worn out", "mend what is said above, then sudo systemctl reset-failed brain, and start it"),
 )
 
 
 def check(facts: Facts) -> list[Finding]:
     """Of the service, what answers at its address, and how it ended before."""
     return [
-        *_service(facts.service),
+        *_service(facts.service, answers=facts.running.is_a == "brain"),
         *_port(facts.running, facts.service),
         *_crashes(facts.service, facts.machine.now),
     ]
 
 
-def _service(service: Service) -> list[Finding]:
+def _service(service: Service, *, answers: bool) -> list[Finding]:
+    """`answers`: the brain itself tells how its engines stand, and more of it than its unit."""
     unit = service.unit
     if not service.managed:
         return [Finding("note", "service", "no systemd runs this machine")]
@@ -36,9 +42,14 @@ def _service(service: Service) -> list[Finding]:
             Finding("note", "service", "brain.service isn't installed",
                     "sudo deploy/install.sh --profile …, if the brain is to start by itself")
         ]  # fmt: skip
-    told = f"{unit.active} ({unit.sub})" + (f": {unit.status}" if unit.status else "")
+    told = f"{unit.active} ({unit.sub})" + (
+        f": {unit.status}" if unit.status and not answers else ""
+    )
     if unit.active == "active":
         return [Finding("ok", "service", told)]
+    if unit.sub == "auto-restart":
+        ended = f"{told}: it ended ({_ending(unit)}) and is started again"
+        return [Finding("error", "service", ended, _todo(_ending(unit)))]
     if unit.active in ("activating", "reloading", "deactivating"):
         return [Finding("note", "service", told, "wait, then ask again")]
     if unit.active == "failed":
@@ -51,10 +62,13 @@ def _ending(unit: Unit) -> str:
 
 
 def _todo(what: str) -> str:
-    return next((todo for word, todo in _WHY if word in what), _LOG)
+    return next((todo for words, todo in _WHY if re.search(words, what)), _LOG)
 
 
 def _port(running: RunningBrain, service: Service) -> list[Finding]:
+    if running.is_a == "other" and service.unit is not None and service.unit.active == "active":
+        todo = "if the brain hangs, its watchdog starts it anew within a minute: ask again then"
+        return [Finding("error", "port", f"{running.address}: {running.reason}", todo)]
     if running.is_a == "other":
         return [
             Finding("error", "port", f"{running.address}: {running.reason}",
@@ -100,7 +114,8 @@ def _crashes(service: Service, now: float) -> list[Finding]:
     found = []
     recent = [one for one in service.incidents if now - one.at < _RECENT_S]
     if recent:
-        told = f"{len(recent)} in the last 24 hours; the last: {_when(recent[-1])}"
+        more = " or more" if len(recent) == len(service.incidents) > 1 else ""
+        told = f"{len(recent)}{more} in the last 24 hours; the last: {_when(recent[-1])}"
         found.append(Finding("warning", "crashes", told, _todo(recent[-1].what)))
     elif service.incidents:
         told = f"none in 24 hours; the last: {_when(service.incidents[-1])}"
@@ -119,4 +134,5 @@ def _crashes(service: Service, now: float) -> list[Finding]:
 
 
 def _when(incident: Incident) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(incident.at)) + f", {incident.what}"
+    shown = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(incident.at)) + f", {incident.what}"
+    return f"{shown}; its last words: {incident.said}" if incident.said else shown

@@ -30,10 +30,12 @@ class RunningBrain:
 
 @dataclass(frozen=True)
 class Incident:
-    """One time that the brain ended badly, as the journal has it."""
+    """One time that the brain ended badly, as the journal has it. `said`: its last line before, ""
+    where it was ended from outside."""
 
     at: float
     what: str
+    said: str = ""
 
 
 @dataclass(frozen=True)

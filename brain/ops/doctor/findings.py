@@ -41,10 +41,16 @@ def as_lines(findings: Sequence[Finding]) -> list[str]:
     width = max((len(finding.name) for finding in findings), default=0)
     lines = []
     for finding in findings:
-        lines.append(f"{finding.severity:<8} {finding.name:<{width}} {finding.found}")
+        lines.append(f"{finding.severity:<8} {finding.name:<{width}} {_shown(finding.found)}")
         if finding.todo:
-            lines.append(f"{'':<8} {'':<{width}} -> {finding.todo}")
+            lines.append(f"{'':<8} {'':<{width}} -> {_shown(finding.todo)}")
     return lines
+
+
+def _shown(text: str) -> str:
+    """On one line, and without what would move a terminal's cursor: some of it is others' words."""
+    plain = " ".join(text.split())
+    return "".join(character for character in plain if character.isprintable())
 
 
 def as_json(findings: Sequence[Finding], more: Mapping[str, Any] | None = None) -> str:

@@ -39,6 +39,8 @@ def used_models(settings: Settings, known: Catalog) -> tuple[UsedModel, ...]:
         found.append(_used(known, folder, "LLM_MODEL_PATH", mind, located(mind, folder), on_gpu))
     if ears != EMBEDDED:
         path = Path(located_ears(ears, folder))
+        if not path.is_absolute() and not path.exists():
+            path = folder / "whisper" / ears
         on_gpu = settings.stt_device == "cuda"
         found.append(_used(known, folder, "STT_MODEL_SIZE", ears, path / "model.bin", on_gpu))
     if settings.tts_backend not in ("off", "espeak") and voice not in ("", EMBEDDED):

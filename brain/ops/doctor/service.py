@@ -16,6 +16,7 @@ UNIT = "brain.service"
 _DAYS = 14
 _MOST_LINES = 20_000
 _MOST_INCIDENTS = 20
+_LONGEST = 500
 _BOOTED = "run/systemd/system"
 _COUNTER = "var/lib/brain-last-resort/reboots"
 SPEECH_LOGGER = "brain.speech"
@@ -82,6 +83,16 @@ def is_speech(entry: Mapping[str, Any]) -> bool:
     return SPEECH_LOGGER in message(entry).split(": ", 1)[0]
 
 
+def is_debug(entry: Mapping[str, Any]) -> bool:
+    """Whether a line is below INFO. What people say may be in it."""
+    return str(entry.get("PRIORITY", "6")) == "7"
+
+
+def may_be_speech(entry: Mapping[str, Any]) -> bool:
+    """Whether a line isn't for others' eyes."""
+    return is_speech(entry) or is_debug(entry)
+
+
 def unit_of(shown: str, *, booted_at: float = 0.0) -> Unit | None:
     """The unit as `systemctl show` prints it; None if there is none of that name."""
     pairs = (line.partition("=") for line in shown.splitlines())
@@ -103,29 +114,37 @@ def unit_of(shown: str, *, booted_at: float = 0.0) -> Unit | None:
 def incidents(entries: Iterable[Mapping[str, Any]]) -> tuple[Incident, ...]:
     """The bad ends among a journal's entries, oldest first: how the process ended, by whom."""
     found: list[Incident] = []
-    exited = fatal = ""
+    exited = fatal = said = ""
     for entry in entries:
         text = message(entry)
         if entry.get("SYSLOG_IDENTIFIER") != "systemd":
             if match := _FATAL.search(text):
                 fatal = match.group()
+            if text.strip() and not may_be_speech(entry):
+                said = text.strip()[:_LONGEST]
             continue
         if match := _EXITED.search(text):
             exited = match.group(2)
         elif match := _RESULT.search(text):
-            parts = filter(None, (match.group(1), exited, fatal))
-            found.append(Incident(_time(entry), ", ".join(dict.fromkeys(parts))))
-            exited = fatal = ""
+            result = match.group(1)
+            if exited == "15/TERM":  # stopped before it could take the signal itself: no bad end
+                exited = fatal = said = ""
+                continue
+            parts = filter(None, (result, exited, fatal))
+            told = ", ".join(dict.fromkeys(parts))
+            found.append(Incident(_time(entry), told, said if result == "exit-code" else ""))
+            exited = fatal = said = ""
         elif "start request repeated too quickly" in text.lower():
             found.append(Incident(_time(entry), "worn out: too many starts"))
     return tuple(found[-_MOST_INCIDENTS:])
 
 
 def last_error(entries: Sequence[Mapping[str, Any]]) -> str:
-    """The last line of severity error or worse, none of which is speech; "" if there is none."""
+    """The brain's last line of severity error or worse that isn't speech; "" if there is none."""
     for entry in reversed(entries):
-        if _number(str(entry.get("PRIORITY", "6"))) <= 3 and not is_speech(entry):
-            return message(entry)[:500]
+        ours = entry.get("SYSLOG_IDENTIFIER") != "systemd" and not may_be_speech(entry)
+        if ours and _number(str(entry.get("PRIORITY", "6"))) <= 3:
+            return message(entry)[:_LONGEST]
     return ""
 
 

@@ -22,4 +22,5 @@ def run(settings: Settings, *, own: bool = False) -> Outcome:
         with child_brain(settings) as (host, port):
             return asyncio.run(talk(f"ws://{host}:{port}", ""))
     except (OSError, RuntimeError) as error:
-        return Outcome(trouble=str(error))
+        # (The last line of its log is what it ended with.)
+        return Outcome(trouble=f"the brain did not start: {str(error).strip().splitlines()[-1]}")

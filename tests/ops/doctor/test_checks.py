@@ -19,7 +19,7 @@ from brain.ops.doctor.facts import (
     Service,
     Unit,
 )
-from brain.ops.doctor.findings import exit_status
+from brain.ops.doctor.findings import Finding, as_lines, exit_status
 from tests.ops.doctor.a_machine import (
     CARD,
     NOW,
@@ -85,6 +85,10 @@ SICK_DISK = (Disk("STATE_DIR", "/var/lib/brain", 50.0, read_only=True),)
         # The service and its past.
         (service(active="failed", sub="failed", result="exit-code", exit_status=78),
          "error", "service", "failed"),
+        (service(active="activating", sub="auto-restart", result="exit-code", exit_status=1),
+         "error", "service", "it ended (exit-code 1)"),
+        (facts(libraries=(Library("piper", trouble="x.so: cannot open shared object file"),)),
+         "error", "piper", "x.so"),
         (service(active="inactive", sub="dead"), "error", "service", "inactive"),
         (facts(service=Service(False)), "note", "service", "no systemd"),
         (facts(service=Service(True)), "note", "service", "isn't installed"),
@@ -93,6 +97,7 @@ SICK_DISK = (Disk("STATE_DIR", "/var/lib/brain", 50.0, read_only=True),)
         (facts(running=replace(NOBODY, is_a="other", reason="it is a web server")),
          "error", "port", "web server"),
         (crashed(1, "watchdog, 6/ABRT"), "warning", "crashes", "1 in the last 24 hours"),
+        (crashed(1, "signal, 9/KILL"), "warning", "crashes", "9/KILL"),
         (crashed(30, "oom-kill, 9/KILL"), "note", "crashes", "none in 24 hours"),
         (facts(service=Service(True, UNIT)), "note", "crashes", "can't be read"),
         (facts(service=Service(True, UNIT, log_readable=True, reboots=2)),
@@ -112,7 +117,8 @@ SICK_DISK = (Disk("STATE_DIR", "/var/lib/brain", 50.0, read_only=True),)
         (facts(preflight=({"name": "l4t", "severity": "error", "found": "36.4.7", "todo": "u"},)),
          "error", "l4t", "36.4.7"),
         # Models.
-        (facts(models=Models("/m", used(there=False))), "error", "models", "there is no /m/llama"),
+        (facts(running=NOBODY, service=Service(False), models=Models("/m", used(there=False))),
+         "error", "models", "there is no /m/llama"),
         (facts(models=Models("/m", used(), {"llama-3-8b-q4_k_m": "changed"})),
          "error", "models", "damaged"),
         (facts(models=Models("/m", used(), {"llama-3-8b-q4_k_m": "unknown"})),
@@ -200,3 +206,31 @@ def test_what_nobody_knows_is_no_fault() -> None:
         env_changed=None,
     )
     assert exit_status(examine.findings(settings("pocket"), bare)) == 1  # nobody listens
+
+
+def test_others_words_stay_on_one_line_and_move_no_cursor() -> None:
+    told = as_lines([Finding("error", "log", "one\ntwo\x1b[2J\x07", "do\r\nit")])
+    assert told == ["error    log one two[2J", "             -> do it"]
+
+
+@pytest.mark.parametrize(
+    ("ending", "todo"),
+    [
+        ("signal, 9/KILL", "killed from outside"),
+        ("signal, 4/ILL", "another CPU"),
+        ("exit-code, 78/CONFIG", "can't be used"),
+        ("exit-code, 178/x", "journalctl -u brain"),
+        ("watchdog, 6/ABRT", "hung"),
+        ("oom-kill, 9/KILL", "out of memory"),
+    ],
+)
+def test_each_ending_has_its_own_advice(ending: str, todo: str) -> None:
+    found = only(examine.findings(settings(), crashed(1, ending)), "crashes")
+    assert todo in found.todo
+
+
+def test_a_model_that_serves_is_there_wherever_it_came_from() -> None:
+    """A Whisper model by name may lie in the hub's own cache rather than in MODELS_DIR."""
+    absent = facts(models=Models("/m", used(there=False)))
+    found = examine.findings(settings(), absent)
+    assert [one for one in found if one.severity == "error"] == []

@@ -65,9 +65,15 @@ def test_bad_ends_are_found_in_the_journal() -> None:
         line("Fatal Python error: Aborted", priority="3"),
         line("brain.service: Main process exited, code=killed, status=6/ABRT", by="systemd"),
         line("brain.service: Failed with result 'watchdog'.", by="systemd", at=100),
+        line("brain.speech: heard 'a birthday'"),
+        line("brain: can't listen on 0.0.0.0 port 8100: Address already in use"),
+        line("brain.speech: heard 'a birthday'"),
+        line("brain.dialogue: 'a birthday'", priority="7"),
         line("brain.service: Main process exited, code=exited, status=1/FAILURE", by="systemd"),
         line("brain.service: Failed with result 'exit-code'.", by="systemd", at=200),
         line("brain.service: Deactivated successfully.", by="systemd", at=250),
+        line("brain.service: Main process exited, code=killed, status=15/TERM", by="systemd"),
+        line("brain.service: Failed with result 'signal'.", by="systemd", at=260),
         line("brain.service: Start request repeated too quickly.", by="systemd", at=300),
         # What a robot's log line says must not look like a crash.
         line("Failed with result 'oom-kill'."),
@@ -75,17 +81,19 @@ def test_bad_ends_are_found_in_the_journal() -> None:
         line(None, by="systemd"),
     ]
     found = service.incidents(entries)
-    assert [(one.at, one.what) for one in found] == [
-        (100, "watchdog, 6/ABRT, Fatal Python error: Aborted"),
-        (200, "exit-code, 1/FAILURE"),
-        (300, "worn out: too many starts"),
-    ]
+    assert [(one.at, one.what, one.said) for one in found] == [
+        (100, "watchdog, 6/ABRT, Fatal Python error: Aborted", ""),
+        (200, "exit-code, 1/FAILURE",
+         "brain: can't listen on 0.0.0.0 port 8100: Address already in use"),
+        (300, "worn out: too many starts", ""),
+    ]  # fmt: skip
 
 
 def test_the_last_error_is_never_speech() -> None:
     entries = [
         line("brain.app: it broke", priority="3"),
         line("brain.speech: heard 'my secret'", priority="3"),
+        line("Failed to start brain.service.", priority="3", by="systemd"),
         line("brain.app: all is well"),
     ]
     assert service.last_error(entries) == "brain.app: it broke"
