@@ -50,8 +50,9 @@ def _use(name: str, *, restart: bool) -> int:
     from brain.settings.env_file import own_file, set_in_file
     from brain.settings.layers import config_dir
 
-    file = own_file(config_dir(os.environ), Path())
+    file = config_dir(os.environ) / "brain.env"
     try:
+        file = own_file(config_dir(os.environ), Path())
         set_in_file(file, "BRAIN_PROFILE", name)
     except OSError as error:
         reason = error.strerror or str(error)

@@ -10,10 +10,18 @@ SYSTEM = Path("/var/lib/brain/models")
 
 
 def models_dir(setting: str, *, system: Path = SYSTEM) -> Path:
-    """The folder of the models: `setting`, else the appliance's if it is there, else one's own."""
+    """The folder of the models: `setting`, else the appliance's if it is there, else one's own.
+
+    (An appliance's that isn't for this user's eyes isn't there.)
+    """
     if setting:
         return Path(setting)
-    return system if system.is_dir() else Path.home() / ".local" / "share" / "brain" / "models"
+    try:
+        if system.is_dir():
+            return system
+    except PermissionError:
+        pass
+    return Path.home() / ".local" / "share" / "brain" / "models"
 
 
 def located(name: str, folder: Path) -> Path:

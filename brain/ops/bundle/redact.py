@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -90,7 +91,7 @@ def _from(name: str, value: str) -> Iterator[str]:
 
 def _credentials(environ: Mapping[str, str]) -> Iterator[str]:
     for folder in (_CREDENTIALS, Path(environ.get("CREDENTIALS_DIRECTORY") or os.devnull)):
-        if folder.is_dir():
+        with contextlib.suppress(OSError):
             for file in sorted(folder.iterdir()):
                 yield from _lines(file)
 

@@ -25,6 +25,8 @@ def check(settings: Settings, facts: Facts) -> list[Finding]:
     for problem in settings.problems:
         severity = problem.severity
         todo = "put that line right, then restart the brain; docs/settings.md has every setting"
+        if "can't be read: Permission denied" in problem.message:
+            todo = "ask again with sudo"
         found.append(Finding(severity, "settings", str(problem), todo))
     if not settings.brain_token.get_secret_value() and settings.server_host in _ANY_ADDRESS:
         found.append(
@@ -37,6 +39,8 @@ def check(settings: Settings, facts: Facts) -> list[Finding]:
 
 
 def _running(settings: Settings, facts: Facts) -> list[Finding]:
+    if any("can't be read" in problem.message for problem in settings.problems):
+        return []  # so what is in force isn't known to the one who asks
     running, unit = facts.running, facts.service.unit
     restart = "sudo systemctl restart brain" if unit is not None else "restart the brain"
     if running.is_a == "brain" and running.ready.get("profile") != settings.brain_profile:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -82,7 +83,6 @@ def _env_changed() -> float | None:
     """When the files of settings were last written to."""
     times = []
     for name in ("brain.env", "override.env"):
-        path = config_dir(os.environ) / name
-        if path.is_file():
-            times.append(path.stat().st_mtime)
+        with contextlib.suppress(OSError):
+            times.append((config_dir(os.environ) / name).stat().st_mtime)
     return max(times, default=None)

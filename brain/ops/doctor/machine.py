@@ -79,13 +79,11 @@ def _synchronized(root: Path) -> bool | None:
 
 
 def _disk(what: str, folder: Path) -> Disk | None:
-    there = next((path for path in (folder, *folder.parents) if path.exists()), None)
-    if there is None:
-        return None
     try:
+        there = next(path for path in (folder, *folder.parents) if path.exists())
         free = shutil.disk_usage(there).free / 1e9
         flags = os.statvfs(there).f_flag
-    except OSError:
+    except (OSError, StopIteration):  # such as: it isn't for this user's eyes
         return None
     return Disk(what, str(folder), free, bool(flags & os.ST_RDONLY))
 

@@ -6,7 +6,10 @@ from __future__ import annotations
 import contextlib
 import http.server
 import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -244,3 +247,32 @@ def test_a_preflights_findings_are_taken_and_nonsense_is_not() -> None:
     assert preflight.findings_of(json.dumps({"severity": "error", "findings": [one]})) == (one,)
     for text in ("", "{}", "[]", '{"findings": [{}]}', '{"findings": 1}'):
         assert preflight.findings_of(text) == ()
+
+
+def test_what_this_user_may_not_see_ends_no_doctor(tmp_path: Path) -> None:
+    """As somebody else than root, in a process of its own: the appliance's folders are closed."""
+    closed = tmp_path / "closed"
+    (closed / "models").mkdir(parents=True)
+    (closed / "brain.env").write_text("BRAIN_PROFILE=laptop\n")
+    closed.chmod(0)
+    script = (
+        "import encodings.utf_8_sig, os, sys\n"  # (before Python's own files are closed, too)
+        "from pathlib import Path\n"
+        "from brain.models.place import models_dir\n"
+        "from brain.ops.doctor import examine, machine\n"
+        "from brain.ops.bundle.redact import secrets_of\n"
+        "from brain.settings import load\n"
+        "if os.getuid() == 0: os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        "closed = Path(sys.argv[1])\n"
+        "settings = load(lenient=True, environ=os.environ)\n"
+        "secrets_of(settings, os.environ)\n"
+        "print(models_dir('', system=closed / 'models').name, examine._env_changed(),\n"
+        "      len(machine.look({'S': closed / 'models'}).disks), bool(settings.problems))\n"
+    )
+    environ = {**os.environ, "BRAIN_CONFIG_DIR": str(closed), "CREDENTIALS_DIRECTORY": str(closed)}
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(closed)],
+        check=False, capture_output=True, text=True, env=environ, timeout=60,
+    )  # fmt: skip
+    closed.chmod(0o700)
+    assert done.stdout == "models None 0 True\n", done.stderr
