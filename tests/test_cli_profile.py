@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from brain.cli import main
+from brain.ops import logs
 from brain.settings import SPECS
 
 
@@ -24,6 +25,7 @@ def etc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "override.env").write_text(f"SERVER_PORT={port}\nMODELS_DIR={tmp_path}/models\n")
     monkeypatch.setenv("BRAIN_CONFIG_DIR", str(folder))
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(logs, "configure", lambda *_, **__: None)  # it is the whole process's
     return folder
 
 

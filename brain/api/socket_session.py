@@ -15,6 +15,7 @@ from typing import Protocol
 from fastapi import WebSocket, WebSocketDisconnect
 
 from brain.api import wire_in
+from brain.api.speech_log import speech
 from brain.api.token import Tokens
 from brain.dialogue import outputs
 from brain.dialogue.config import SessionConfig
@@ -163,9 +164,9 @@ def _log_speech(robot: str, output: outputs.Output) -> None:
     """Only where the house asks for it (LOG_SPEECH): nowhere else is speech logged."""
     match output:
         case outputs.UserSaid():
-            log.info("robot %s heard: %s", robot, output.text)
+            speech.info("robot %s heard: %s", robot, output.text)
         case outputs.AssistantSaid():
-            log.info("robot %s said: %s", robot, output.text)
+            speech.info("robot %s said: %s", robot, output.text)
 
 
 async def _in_time(sending: Awaitable[None]) -> None:

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.types import Message, Receive, Scope, Send
 
 from brain.api.json_request import Refused, check_token, read
+from brain.api.speech_log import speech
 from brain.api.token import Tokens
 from brain.audio.pcm import to_bytes
 from brain.audio.resample import Resampler
@@ -90,7 +91,7 @@ def router(
         except Refused as refused:
             return refused.response()
         if log_speech:
-            log.info("tts for %s: %s", asked.robot_id or _ANONYMOUS, asked.text)
+            speech.info("tts for %s: %s", asked.robot_id or _ANONYMOUS, asked.text)
         name = (asked.emotion or "neutral").strip().lower()
         if name not in emotions:
             log.debug("tts: unknown emotion %r is spoken as neutral", name)

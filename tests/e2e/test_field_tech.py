@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from brain.cli import main
+from brain.ops import logs
+from brain.ops.bundle.pack import presentable
 from brain.ops.doctor import examine
 from tests.e2e.pocket import Brain, a_pocket_brain
 from tests.e2e.sockets import a_robot
@@ -22,13 +24,14 @@ TOKEN = "a-token-of-the-house"
 @pytest.fixture(scope="module")
 def brain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brain]:
     folder = tmp_path_factory.mktemp("brain")
-    (folder / "brain.env").write_text(f"BRAIN_TOKEN={TOKEN}\n")
+    (folder / "brain.env").write_text(f"BRAIN_TOKEN={TOKEN}\nLOG_SPEECH=1\n")
     with a_pocket_brain(folder) as running:
         running.until_ready()
         with (folder / "override.env").open("w") as file:
             file.write(f"SERVER_PORT={running.port}\nSTATE_DIR={folder}\n")
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("BRAIN_CONFIG_DIR", str(folder))
+            patch.setattr(logs, "configure", lambda *_, **__: None)  # it is the whole process's
             patch.chdir(folder)
             yield running
 
@@ -83,6 +86,12 @@ def test_selftest_is_heard_and_answered(brain: Brain, capsys: pytest.CaptureFixt
     assert told["outcome"]["heard"] == "What is your name?"
     assert "Robo" in told["outcome"]["said"]
     assert told["outcome"]["first_sound_ms"] > 400
+    # What LOG_SPEECH logs of it is known for what it is.
+    lines = brain.log.read_text().splitlines()
+    assert any("What is your name?" in line for line in lines)
+    shown = presentable({"MESSAGE": line} for line in lines)
+    assert shown.lines
+    assert [line for line in shown.lines if "your name" in line or "Robo." in line] == []
     # Nothing of it is kept.
     assert brain.get("/health")[1]["converse_sessions"]["robots"] == {}
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from brain.cli import main
+from brain.ops import logs
 from brain.ops.bundle.pack import presentable
 from brain.ops.bundle.redact import Redactor
 from brain.ops.doctor import examine
@@ -70,6 +71,7 @@ def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("BRAIN_CONFIG_DIR", str(etc))
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(secrets))
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(logs, "configure", lambda *_, **__: None)  # it is the whole process's
     monkeypatch.setattr(examine, "needed_libraries", lambda _: ())  # they take seconds to load
     return tmp_path / "bundle.tar.gz"
 

@@ -12,12 +12,12 @@ from urllib.parse import quote
 
 from pydantic import SecretStr
 
+from brain.ops.doctor.local_brain import CREDENTIALS
 from brain.settings import SPECS, Settings
 from brain.settings.layers import config_dir
 from brain.settings.load import layers_above_the_profile
 
 MASK = "***"
-_CREDENTIALS = Path("/run/credentials/brain.service")
 _SECRET_NAME = re.compile(r"TOKEN|KEY|SECRET|PASSWORD|PASSWD|CREDENTIAL", re.IGNORECASE)
 _LOOKS = (
     # In an address: ?token=…, and user:password@host.
@@ -90,7 +90,7 @@ def _from(name: str, value: str) -> Iterator[str]:
 
 
 def _credentials(environ: Mapping[str, str]) -> Iterator[str]:
-    for folder in (_CREDENTIALS, Path(environ.get("CREDENTIALS_DIRECTORY") or os.devnull)):
+    for folder in (CREDENTIALS, Path(environ.get("CREDENTIALS_DIRECTORY") or os.devnull)):
         with contextlib.suppress(OSError):
             for file in sorted(folder.iterdir()):
                 yield from _lines(file)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from brain.ops.doctor.facts import Facts
 from brain.ops.doctor.findings import Finding
-from brain.settings import Settings, report
+from brain.settings import Problem, Settings, report
 
 _ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - named, not bound to
 
@@ -22,19 +22,33 @@ def check(settings: Settings, facts: Facts) -> list[Finding]:
     ]
     if own:
         found.append(Finding("ok", "settings", "; ".join(own)))
-    for problem in settings.problems:
-        severity = problem.severity
-        todo = "put that line right, then restart the brain; docs/settings.md has every setting"
-        if "can't be read: Permission denied" in problem.message:
-            todo = "ask again with sudo"
-        found.append(Finding(severity, "settings", str(problem), todo))
-    if not settings.brain_token.get_secret_value() and settings.server_host in _ANY_ADDRESS:
-        found.append(
-            Finding(
-                "note", "token", "anybody on this network may talk to the brain",
-                "set BRAIN_TOKEN, if that isn't wanted",
-            )
-        )  # fmt: skip
+    found += [_wrong(problem) for problem in settings.problems]
+    return [*found, *_access(settings, facts)]
+
+
+def _wrong(problem: Problem) -> Finding:
+    todo = "put that line right, then restart the brain; docs/settings.md has every setting"
+    if "can't be read: Permission denied" in problem.message:
+        todo = "ask again with sudo"
+    return Finding(problem.severity, "settings", str(problem), todo)
+
+
+def _access(settings: Settings, facts: Facts) -> list[Finding]:
+    """Who may come in, by the brain that runs, else by the settings."""
+    told = facts.running.ready.get("access") or {}
+    found = [_wrong(problem) for problem in facts.access_problems]
+    if told.get("locked"):
+        todo = "put the token's file right, then restart the brain"
+        found.append(Finding("error", "token", "the brain lets nobody in: its token is lost", todo))
+    if told.get("local_only"):
+        todo = "put TLS_CERT and TLS_KEY right, then restart the brain"
+        lost = "the brain is reached from this machine alone: its certificate can't be used"
+        found.append(Finding("error", "tls", lost, todo))
+    is_open = not told["token"] if "token" in told else facts.open_to_all
+    if is_open and not facts.access_problems and settings.server_host in _ANY_ADDRESS:
+        todo = "set BRAIN_TOKEN, if that isn't wanted"
+        anybody = "anybody on this network may talk to the brain"
+        found.append(Finding("note", "token", anybody, todo))
     return found
 
 

@@ -41,6 +41,7 @@ def gather(settings: Settings, *, quick: bool = False, progress: Progress | None
     around = machine.look(folders)
     on_gpu = any(one.on_gpu for one in of_models.used) or settings.llm_backend == "vllm"
     board = bool(around.l4t)
+    access = local_brain.access(settings)
     return Facts(
         running=local_brain.look(settings),
         service=serving,
@@ -49,6 +50,8 @@ def gather(settings: Settings, *, quick: bool = False, progress: Progress | None
         libraries=libraries.tried(needed_libraries(settings)),
         versions=libraries.versions(),
         env_changed=_env_changed(),
+        open_to_all=access.open_to_all,
+        access_problems=access.problems,
         preflight=() if quick else preflight.look(jetson=board, desktop=on_gpu and not board),
     )
 

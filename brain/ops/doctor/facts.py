@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from brain.models.store import State
+from brain.settings import Problem
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,8 @@ class Models:
 @dataclass(frozen=True)
 class Facts:
     """Everything. `env_changed`: when the settings' files were last written to. `preflight`: what
-    deploy's own look at this kind of machine found."""
+    deploy's own look at this kind of machine found. `open_to_all`: no token is asked for;
+    `access_problems`: why tokens or a certificate that were meant can't be had."""
 
     running: RunningBrain
     service: Service
@@ -157,3 +159,5 @@ class Facts:
     versions: Mapping[str, str] = field(default_factory=dict)
     env_changed: float | None = None
     preflight: tuple[Mapping[str, str], ...] = ()
+    open_to_all: bool = False
+    access_problems: tuple[Problem, ...] = ()

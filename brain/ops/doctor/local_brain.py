@@ -3,28 +3,42 @@
 from __future__ import annotations
 
 import json
+import os
 import ssl
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 from brain.ops.doctor.facts import RunningBrain
 from brain.settings import Settings
+from brain.settings.access import Access, access_of
 
+CREDENTIALS = Path("/run/credentials/brain.service")
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}  # noqa: S104 - not bound to
 
 
 def address(settings: Settings, scheme: str = "http") -> str:
     """Where a brain with these settings is reached from its own machine."""
-    host = settings.server_host
+    way_in = access(settings)
+    host = "" if way_in.local_only else settings.server_host
     host = _ANY.get(host, f"[{host}]" if ":" in host else host)
-    secure = "s" if getattr(settings, "tls_cert", "") else ""
+    secure = "s" if way_in.tls is not None else ""
     return f"{scheme}{secure}://{host}:{settings.server_port}"
 
 
 def token(settings: Settings) -> str:
-    """A token that the brain takes; "" where it asks for none."""
-    return settings.brain_token.get_secret_value().split(",")[0].strip()
+    """A token that the brain takes; "" where it asks for none, or none can be had."""
+    return next(iter(access(settings).tokens), "")
+
+
+def access(settings: Settings) -> Access:
+    """Who may come in to the service: while it runs, its credentials are for root's eyes, too."""
+    environ = {"CREDENTIALS_DIRECTORY": str(CREDENTIALS), **os.environ}
+    try:
+        return access_of(settings, environ)
+    except OSError:  # not for this user's eyes
+        return access_of(settings, os.environ)
 
 
 def unchecked_tls() -> ssl.SSLContext:

@@ -20,6 +20,7 @@ from brain.ops.doctor.facts import (
     Unit,
 )
 from brain.ops.doctor.findings import Finding, as_lines, exit_status
+from brain.settings import Problem
 from tests.ops.doctor.a_machine import (
     CARD,
     NOW,
@@ -60,6 +61,7 @@ def machine(**changed: Any) -> Facts:
 NOBODY = RunningBrain("http://127.0.0.1:8100", "none", "nobody listens there")
 FELL = engine("whisper", "pocket", "cpu", reason="STT_DEVICE=cuda, but there is no CUDA device.")
 HOARSE = engine("espeak", "espeak-ng en", "cpu", wanted="piper", reason="There is no voice.")
+LOST = Problem("error", "BRAIN_TOKEN_FILE", "BRAIN_TOKEN_FILE=/x: can't be read", "e:1", "nobody")
 SICK_DISK = (Disk("STATE_DIR", "/var/lib/brain", 50.0, read_only=True),)
 
 
@@ -103,6 +105,13 @@ SICK_DISK = (Disk("STATE_DIR", "/var/lib/brain", 50.0, read_only=True),)
         (facts(service=Service(True, UNIT, log_readable=True, reboots=2)),
          "warning", "restarts", "2 time(s)"),
         (facts(running=running(history={"reason": "disk full"})), "warning", "history", "full"),
+        (facts(running=running(access={"token": True, "locked": True})),
+         "error", "token", "lets nobody in"),
+        (facts(running=running(access={"token": False, "local_only": True})),
+         "error", "tls", "this machine alone"),
+        (facts(running=running(access={"token": False})), "note", "token", "anybody"),
+        (facts(running=NOBODY, service=Service(False), access_problems=(LOST,)),
+         "error", "settings", "BRAIN_TOKEN_FILE"),
         # Settings that aren't in force yet.
         (facts(env_changed=NOW + 5), "warning", "settings", "changed after the brain"),
         # The machine.
