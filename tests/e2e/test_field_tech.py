@@ -79,6 +79,22 @@ def test_doctor_hears_of_each_robots_microphone(
     assert "only silence comes" in heard["muted"]["found"]
 
 
+def test_a_forced_gpu_engine_on_the_cpu_is_an_error(
+    brain: Brain, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By what the brain that runs says of its engines, against settings that want a GPU."""
+    monkeypatch.setattr(examine, "needed_libraries", lambda _: ())
+    wanted = ["LLM_GPU_LAYERS=-1", "LLM_MODEL_PATH=own.gguf", "STT_DEVICE=cuda"]
+    status = main(["doctor", "--quick", "--json", *(f"--set={one}" for one in wanted)])
+    told = json.loads(capsys.readouterr().out)["findings"]
+    errors = {one["name"]: one["found"] for one in told if one["severity"] == "error"}
+    assert status == 2
+    assert errors == {
+        "mind": "llamacpp, pocket, on the CPU, though LLM_GPU_LAYERS=-1 (--set)",
+        "ears": "whisper, pocket, on the CPU, though STT_DEVICE=cuda (--set)",
+    }
+
+
 def test_selftest_is_heard_and_answered(brain: Brain, capsys: pytest.CaptureFixture[str]) -> None:
     status = main(["selftest", "--json"])
     told = json.loads(capsys.readouterr().out)

@@ -18,13 +18,13 @@ CREDENTIALS = Path("/run/credentials/brain.service")
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}  # noqa: S104 - not bound to
 
 
-def address(settings: Settings, scheme: str = "http") -> str:
+def address(settings: Settings) -> str:
     """Where a brain with these settings is reached from its own machine."""
     way_in = access(settings)
     host = "" if way_in.local_only else settings.server_host
     host = _ANY.get(host, f"[{host}]" if ":" in host else host)
     secure = "s" if way_in.tls is not None else ""
-    return f"{scheme}{secure}://{host}:{settings.server_port}"
+    return f"http{secure}://{host}:{settings.server_port}"
 
 
 def token(settings: Settings) -> str:
@@ -50,8 +50,21 @@ def unchecked_tls() -> ssl.SSLContext:
 
 
 def look(settings: Settings, *, patience_s: float = 5.0) -> RunningBrain:
-    """What answers at this brain's address, within `patience_s` a question. Never raises."""
+    """What answers at this brain's address, within `patience_s` a question. Never raises.
+
+    A brain that was started before TLS was set, or before its key was lost, is found as well.
+    """
     base = address(settings)
+    found = _look(settings, base, patience_s)
+    if found.is_a == "other" and settings.tls_cert:
+        plain = base.startswith("http:")
+        other = base.replace("http:", "https:") if plain else base.replace("https:", "http:")
+        as_it_was = _look(settings, other, patience_s)
+        return as_it_was if as_it_was.is_a == "brain" else found
+    return found
+
+
+def _look(settings: Settings, base: str, patience_s: float) -> RunningBrain:
     try:
         _, ready = _get(settings, f"{base}/ready", patience_s)
     except (ValueError, ssl.SSLError) as error:

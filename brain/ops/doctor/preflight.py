@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,7 +20,8 @@ def look(*, jetson: bool, desktop: bool) -> tuple[Mapping[str, str], ...]:
     for deploy in (Path(brain.__file__).parents[1] / "deploy", INSTALLED):
         script = deploy / kind / "preflight.sh"
         if kind and script.is_file():
-            return findings_of(program("bash", str(script), "--json", any_status=True))
+            own = ["--venv", sys.prefix] if desktop else []  # whose wheels it looks at
+            return findings_of(program("bash", str(script), "--json", *own, any_status=True))
     return ()
 
 

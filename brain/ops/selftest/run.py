@@ -14,8 +14,9 @@ from brain.settings import Settings
 def run(settings: Settings, *, own: bool = False) -> Outcome:
     """Speak the clip. `own`: to a brain that is started for it with these settings, even if one
     runs; so it is done in any case where none does. Never raises for what the brain does."""
-    if not own and local_brain.look(settings).is_a == "brain":
-        address = local_brain.address(settings, "ws")
+    running = local_brain.look(settings)
+    if not own and running.is_a == "brain":
+        address = running.address.replace("http", "ws", 1)
         return asyncio.run(talk(address, local_brain.token(settings)))
     print(f"starting a brain, profile {settings.brain_profile} …", file=sys.stderr)
     try:

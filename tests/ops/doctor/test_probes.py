@@ -201,7 +201,7 @@ def test_nobody_and_somebody_who_says_nothing() -> None:
 
 def test_the_address_is_one_that_can_be_reached_from_here() -> None:
     assert local_brain.address(Settings()) == "http://127.0.0.1:8100"
-    assert local_brain.address(Settings(server_host="::"), "ws") == "ws://[::1]:8100"
+    assert local_brain.address(Settings(server_host="::")) == "http://[::1]:8100"
     assert local_brain.address(Settings(server_host="10.0.0.7")) == "http://10.0.0.7:8100"
 
 
