@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from pathlib import Path
 
@@ -96,3 +97,18 @@ def test_a_file_that_cannot_be_written_is_told(
     (etc / "brain.env").mkdir()
     assert main(["profile", "use", "laptop"]) == 1
     assert "can't be written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_use_restarts_the_service_if_asked(
+    etc: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    """systemctl is a stand-in that writes down what it was asked."""
+    stand_in = etc / "systemctl"
+    stand_in.write_text(f'#!/bin/sh\necho "$@" >{etc}/asked\nexit {status}\n')
+    stand_in.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{etc}:{os.environ['PATH']}")
+    assert main(["profile", "use", "pocket", "--restart"]) == status
+    assert (etc / "asked").read_text() == "restart brain.service\n"
+    told = capsys.readouterr()
+    assert ("brain doctor says why" in told.err) == bool(status)

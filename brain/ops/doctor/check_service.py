@@ -19,7 +19,10 @@ _WHY = (
     (r"watchdog", f"an engine or the event loop hung; where stands in {_LOG}"),
     (r"/KILL|signal 9$", "it was killed from outside: by hand, or for memory (journalctl -k)"),
     (r"\b78/|exit-code 78$", "the settings can't be used: brain settings says which"),
-    (r"worn out", "mend what is said above, then sudo systemctl reset-failed brain, and start it"),
+    (
+        r"worn out|start-limit-hit",
+        "mend what is said above, then sudo systemctl reset-failed brain, and start it",
+    ),
 )
 
 

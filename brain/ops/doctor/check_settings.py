@@ -45,7 +45,14 @@ def _access(settings: Settings, facts: Facts) -> list[Finding]:
         lost = "the brain is reached from this machine alone: its certificate can't be used"
         found.append(Finding("error", "tls", lost, todo))
     is_open = not told["token"] if "token" in told else facts.open_to_all
-    if is_open and not facts.access_problems and settings.server_host in _ANY_ADDRESS:
+    # A service's credentials can be looked at while it runs only.
+    unknown = "token" not in told and facts.service.unit is not None
+    if (
+        is_open
+        and not unknown
+        and not facts.access_problems
+        and settings.server_host in _ANY_ADDRESS
+    ):
         todo = "set BRAIN_TOKEN, if that isn't wanted"
         anybody = "anybody on this network may talk to the brain"
         found.append(Finding("note", "token", anybody, todo))

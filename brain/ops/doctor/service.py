@@ -17,6 +17,7 @@ _DAYS = 14
 _MOST_LINES = 20_000
 _MOST_INCIDENTS = 20
 _LONGEST = 500
+_WORN_OUT = "worn out: too many starts"
 _BOOTED = "run/systemd/system"
 _COUNTER = "var/lib/brain-last-resort/reboots"
 SPEECH_LOGGER = "brain.speech"
@@ -127,7 +128,8 @@ def incidents(entries: Iterable[Mapping[str, Any]]) -> tuple[Incident, ...]:
             exited = match.group(2)
         elif match := _RESULT.search(text):
             result = match.group(1)
-            if exited == "15/TERM":  # stopped before it could take the signal itself: no bad end
+            stopped = exited == "15/TERM"  # before it could take the signal itself: no bad end
+            if stopped or (not exited and found and found[-1].what == _WORN_OUT):
                 exited = fatal = said = ""
                 continue
             parts = filter(None, (result, exited, fatal))
@@ -135,7 +137,8 @@ def incidents(entries: Iterable[Mapping[str, Any]]) -> tuple[Incident, ...]:
             found.append(Incident(_time(entry), told, said if result == "exit-code" else ""))
             exited = fatal = said = ""
         elif "start request repeated too quickly" in text.lower():
-            found.append(Incident(_time(entry), "worn out: too many starts"))
+            # (systemd then says once more with what result the last start failed.)
+            found.append(Incident(_time(entry), _WORN_OUT, found[-1].said if found else ""))
     return tuple(found[-_MOST_INCIDENTS:])
 
 

@@ -78,6 +78,7 @@ def test_bad_ends_are_found_in_the_journal() -> None:
         line("brain.service: Main process exited, code=killed, status=15/TERM", by="systemd"),
         line("brain.service: Failed with result 'signal'.", by="systemd", at=260),
         line("brain.service: Start request repeated too quickly.", by="systemd", at=300),
+        line("brain.service: Failed with result 'exit-code'.", by="systemd", at=300),
         # What a robot's log line says must not look like a crash.
         line("Failed with result 'oom-kill'."),
         line([66, 255]),
@@ -88,7 +89,8 @@ def test_bad_ends_are_found_in_the_journal() -> None:
         (100, "watchdog, 6/ABRT, Fatal Python error: Aborted", ""),
         (200, "exit-code, 1/FAILURE",
          "brain: can't listen on 0.0.0.0 port 8100: Address already in use"),
-        (300, "worn out: too many starts", ""),
+        (300, "worn out: too many starts",
+         "brain: can't listen on 0.0.0.0 port 8100: Address already in use"),
     ]  # fmt: skip
 
 
