@@ -29,6 +29,7 @@ def brain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brain]:
         running.until_ready()
         with (folder / "override.env").open("w") as file:
             file.write(f"SERVER_PORT={running.port}\nSTATE_DIR={folder}\n")
+            file.write("SERVER_HOST=127.0.0.1\n")
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("BRAIN_CONFIG_DIR", str(folder))
             patch.setattr(logs, "configure", lambda *_, **__: None)  # it is the whole process's

@@ -23,7 +23,7 @@ def check(settings: Settings, facts: Facts) -> list[Finding]:
     if own:
         found.append(Finding("ok", "settings", "; ".join(own)))
     found += [_wrong(problem) for problem in settings.problems]
-    return [*found, *_access(settings, facts)]
+    return [*found, *_network(settings, facts), *_access(settings, facts)]
 
 
 def _wrong(problem: Problem) -> Finding:
@@ -31,6 +31,20 @@ def _wrong(problem: Problem) -> Finding:
     if "can't be read: Permission denied" in problem.message:
         todo = "ask again with sudo"
     return Finding(problem.severity, "settings", str(problem), todo)
+
+
+def _network(settings: Settings, facts: Facts) -> list[Finding]:
+    """Whether robots on other machines can reach the brain, and where."""
+    if facts.addresses:
+        told = f"robots reach it at {', '.join(facts.addresses)}, port {settings.server_port}"
+        return [Finding("ok", "network", told)]
+    if facts.addresses is None:
+        return []
+    if settings.server_host in _ANY_ADDRESS:
+        told = "this machine is in no network, so no robot reaches the brain"
+        return [Finding("warning", "network", told, "plug it in, or join a Wi-Fi (nmcli device)")]
+    told = f"no other machine reaches it: SERVER_HOST={settings.server_host}"
+    return [Finding("note", "network", told, "SERVER_HOST=0.0.0.0 is every network")]
 
 
 def _access(settings: Settings, facts: Facts) -> list[Finding]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from brain.models.store import Progress
+from brain.ops.announce import own_interfaces, reachable
 from brain.ops.doctor import (
     check_engines,
     check_machine,
@@ -50,6 +51,7 @@ def gather(settings: Settings, *, quick: bool = False, progress: Progress | None
         libraries=libraries.tried(needed_libraries(settings)),
         versions=libraries.versions(),
         env_changed=_env_changed(),
+        addresses=_addresses("127.0.0.1" if access.local_only else settings.server_host),
         open_to_all=access.open_to_all,
         access_problems=access.problems,
         preflight=() if quick else preflight.look(jetson=board, desktop=on_gpu and not board),
@@ -89,3 +91,11 @@ def _env_changed() -> float | None:
         with contextlib.suppress(OSError):
             times.append((config_dir(os.environ) / name).stat().st_mtime)
     return max(times, default=None)
+
+
+def _addresses(host: str) -> tuple[str, ...] | None:
+    """Where a socket that is bound to `host` is reached from other machines; None: nobody knows."""
+    try:
+        return tuple(interface.address for interface in reachable(host, own_interfaces()))
+    except (ValueError, OSError):  # a name rather than an address
+        return None

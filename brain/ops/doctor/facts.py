@@ -148,8 +148,10 @@ class Models:
 @dataclass(frozen=True)
 class Facts:
     """Everything. `env_changed`: when the settings' files were last written to. `preflight`: what
-    deploy's own look at this kind of machine found. `open_to_all`: no token is asked for;
-    `access_problems`: why tokens or a certificate that were meant can't be had."""
+    deploy's own look at this kind of machine found. `addresses`: where other machines reach the
+    brain. `open_to_all`: no token is asked for; `access_problems`: why tokens or a certificate that
+    were meant can't be had.
+    """
 
     running: RunningBrain
     service: Service
@@ -159,5 +161,6 @@ class Facts:
     versions: Mapping[str, str] = field(default_factory=dict)
     env_changed: float | None = None
     preflight: tuple[Mapping[str, str], ...] = ()
+    addresses: tuple[str, ...] | None = None
     open_to_all: bool = False
     access_problems: tuple[Problem, ...] = ()

@@ -75,6 +75,7 @@ def facts(**changed: Any) -> Facts:
         libraries=(Library("llama.cpp", "1", gpu=True), Library("ctranslate2", "2", gpu=True)),
         versions={"brain": "0.1"},
         env_changed=NOW - 1,
+        addresses=("192.168.1.20",),
     )
     return replace(healthy, **changed)
 

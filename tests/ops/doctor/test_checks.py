@@ -42,6 +42,7 @@ def test_a_healthy_house_has_neither_warnings_nor_errors() -> None:
     assert [one for one in found if one.severity in ("warning", "error")] == []
     assert exit_status(found) == 0
     assert only(found, "profile").found == "orin-nx (/etc/brain/brain.env:1)"
+    assert only(found, "network").found == "robots reach it at 192.168.1.20, port 8100"
     assert only(found, "mind").found == "llamacpp, llama.gguf, on the GPU"
 
 
@@ -112,6 +113,7 @@ SICK_DISK = (Disk("STATE_DIR", "/var/lib/brain", 50.0, read_only=True),)
         (facts(running=running(access={"token": False})), "note", "token", "anybody"),
         (facts(running=NOBODY, service=Service(False), access_problems=(LOST,)),
          "error", "settings", "BRAIN_TOKEN_FILE"),
+        (facts(addresses=()), "warning", "network", "in no network"),
         # Settings that aren't in force yet.
         (facts(env_changed=NOW + 5), "warning", "settings", "changed after the brain"),
         # The machine.
