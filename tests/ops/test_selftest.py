@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from brain.ops.doctor.facts import RunningBrain
 from brain.ops.doctor.findings import exit_status
+from brain.ops.selftest.run import loaded
 from brain.ops.selftest.talk import CLIP_SAYS, RATE, Outcome, clip, talk
 from brain.ops.selftest.verdict import targets, verdict
 from brain.settings.layers import profile_names
@@ -95,3 +97,18 @@ def test_a_brain_that_hangs_up_is_told() -> None:
 
 def test_a_brain_that_is_not_there_is_told() -> None:
     assert "can't be reached" in asyncio.run(talk("ws://127.0.0.1:9", "")).trouble
+
+
+def test_it_waits_for_the_profiles_engines_and_not_for_ever() -> None:
+    """Until they are loaded, the pocket brain would answer, and all would look well."""
+    states = [["llm", "stt"], ["llm"], []]
+    slept: list[float] = []
+
+    def look() -> RunningBrain:
+        return RunningBrain("", "brain", ready={"loading": states[min(len(slept), 2)]})
+
+    assert loaded(look, pause=slept.append)
+    assert len(slept) == 2
+    states[2] = ["llm"]
+    assert not loaded(look, pause=slept.append)
+    assert sum(slept) > 600
