@@ -34,11 +34,10 @@ def token(settings: Settings) -> str:
 
 def access(settings: Settings) -> Access:
     """Who may come in to the service: while it runs, its credentials are for root's eyes, too."""
-    environ = {"CREDENTIALS_DIRECTORY": str(CREDENTIALS), **os.environ}
-    try:
-        return access_of(settings, environ)
-    except OSError:  # not for this user's eyes
-        return access_of(settings, os.environ)
+    environ = dict(os.environ)
+    if os.access(CREDENTIALS, os.X_OK):
+        environ.setdefault("CREDENTIALS_DIRECTORY", str(CREDENTIALS))
+    return access_of(settings, environ)
 
 
 def unchecked_tls() -> ssl.SSLContext:
