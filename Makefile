@@ -1,8 +1,9 @@
 # make demo   sets up, starts the brain, has a robot talk to it, shows what happened
 # make test   sets up, passes the tests
+# make test-appliance  as root: boots whole systems, installs the brain, and goes through its life
 # make pocket trains the embedded models from nothing (under 3 hours on 2 cores)
 
-.PHONY: setup demo test lint lock pocket clean
+.PHONY: setup demo test test-appliance lint lock pocket clean
 
 setup:
 	@tools/setup.sh
@@ -12,6 +13,9 @@ demo: setup
 
 test: setup
 	@tools/test.sh
+
+test-appliance:
+	@tools/test_appliance.sh
 
 lint: setup
 	@tools/lint.sh
