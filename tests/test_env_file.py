@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brain.settings.env_file import own_file, set_in_file, with_setting
@@ -50,6 +50,7 @@ LINES = st.sampled_from([
 ])  # fmt: skip
 
 
+@settings(deadline=None)
 @given(st.lists(LINES, max_size=8), st.sampled_from(["\n", "\r\n"]), st.booleans())
 def test_whatever_is_in_the_file_the_value_holds_and_the_rest_stays(
     lines: list[str], ending: str, ends: bool
