@@ -152,7 +152,10 @@ def booted(root: Path, name: str, *, stick: Path | None = None) -> Iterator[Gues
     log = root.parent / f"{name}.log"
     with log.open("wb") as sink:
         process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", "systemd-nspawn", "--quiet", f"--directory={root}",
+            # (systemd-nspawn that is killed leaves its container: hence a namespace around both,
+            # which ends with its first process, and that with this one.)
+            ["setpriv", "--pdeathsig", "KILL", "unshare", "--pid", "--fork", "--kill-child",
+             "--mount", "--mount-proc", "systemd-nspawn", "--quiet", f"--directory={root}",
              f"--machine={name}", "--register=no", "--keep-unit", "--private-network",
              "--resolv-conf=off", "--timezone=off", "--link-journal=no", *bind, "--boot",
              "--console=pipe", "systemd.show_status=no"],
@@ -172,31 +175,33 @@ def booted(root: Path, name: str, *, stick: Path | None = None) -> Iterator[Gues
     finally:
         if guest in running:
             running.remove(guest)
-        process.terminate()  # an orderly end, for as long as it takes
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(10)
+        process.kill()
+        process.wait(10)
 
 
 def _init_of(process: subprocess.Popen[bytes], log: Path) -> int:
-    """The child of systemd-nspawn that is the first process of its namespace."""
+    """The child of systemd-nspawn (a child of `process`) that is the first of its namespace."""
     end = time.monotonic() + UP_S
     while time.monotonic() < end:
         assert process.poll() is None, log.read_text(errors="replace")
-        for status in Path("/proc").glob("[0-9]*/status"):
-            with contextlib.suppress(OSError):
-                fields = dict(
-                    line.split(":", 1) for line in status.read_text().splitlines() if ":" in line
-                )
-                if (
-                    fields["PPid"].strip() == str(process.pid)
-                    and fields["NSpid"].split()[-1] == "1"
-                ):
-                    return int(status.parent.name)
+        for nspawn in _children(process.pid):
+            for child in _children(nspawn):
+                # Its numbers in our namespace, in the one around it, and in its own.
+                with contextlib.suppress(OSError):
+                    status = Path(f"/proc/{child}/status").read_text()
+                    numbers = status.partition("NSpid:")[2].partition("\n")[0].split()
+                    if numbers[-1] == "1":
+                        return child
         time.sleep(0.1)
     raise AssertionError(f"no PID 1 in the container: {log.read_text(errors='replace')}")
+
+
+def _children(pid: int) -> list[int]:
+    with contextlib.suppress(OSError):
+        return [
+            int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        ]
+    return []
 
 
 def _until_up(guest: Guest, log: Path) -> None:
