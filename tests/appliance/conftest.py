@@ -57,6 +57,16 @@ def guest(installed: Path, stick: Path) -> Iterator[Guest]:
         yield guest
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """First what needs the system as it was installed, last what takes the brain off it."""
+    items.sort(
+        key=lambda item: (
+            "guest" in getattr(item, "fixturenames", ()),
+            item.path.name == "test_versions.py",
+        )
+    )
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
     """A failing step tells the journal of the machine that it failed on."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import subprocess
 import time
@@ -156,7 +157,7 @@ def booted(root: Path, name: str, *, stick: Path | None = None) -> Iterator[Gues
             # which ends with its first process, and that with this one.)
             ["setpriv", "--pdeathsig", "KILL", "unshare", "--pid", "--fork", "--kill-child",
              "--mount", "--mount-proc", "systemd-nspawn", "--quiet", f"--directory={root}",
-             f"--machine={name}", "--register=no", "--keep-unit", "--private-network",
+             f"--machine={name}-{os.getpid()}", "--register=no", "--keep-unit", "--private-network",
              "--resolv-conf=off", "--timezone=off", "--link-journal=no", *bind, "--boot",
              "--console=pipe", "systemd.show_status=no"],
             stdin=subprocess.DEVNULL, stdout=sink, stderr=sink,
