@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from tests.appliance import guest as guests
-from tests.appliance import qemu
 from tests.appliance.figures import FIGURES
 from tests.appliance.guest import Guest, booted, unpacked
 from tests.appliance.install import install
@@ -72,13 +71,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
     """A failing step tells the journal of the machine that it failed on."""
     report = yield
     if report.failed:
-        for machine in [*guests.running, *qemu.running]:
-            try:
-                journal = machine.journal()
-            except Exception as error:  # noqa: BLE001 - the failure itself must be told in any case
-                journal = f"(can't be read: {error})"
-            end = "\n".join(journal.splitlines()[-150:])
-            report.sections.append((f"the journal of {type(machine).__name__}", end))
+        for machine in guests.running:
+            report.sections.append((f"the journal in {machine.root}", machine.journal_end()))
     return report
 
 

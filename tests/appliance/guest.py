@@ -88,8 +88,11 @@ class Guest:
         return self.run("journalctl", "--no-pager", "--output=short-precise", *only).stdout
 
     def journal_end(self) -> str:
-        """Its last lines."""
-        return "\n".join(self.journal().splitlines()[-150:])
+        """Its last lines, for whoever looks into a failure, which must be told in any case."""
+        try:
+            return "\n".join(self.journal().splitlines()[-150:])
+        except Exception as error:  # noqa: BLE001 - see above
+            return f"(the journal can't be read: {error})"
 
     def ready(self) -> dict[str, Any]:
         """The brain's `/ready`."""

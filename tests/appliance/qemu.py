@@ -17,7 +17,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-running: list[Machine] = []
 BOOT_S = 240.0
 
 
@@ -28,6 +27,8 @@ class Machine:
     process: subprocess.Popen[bytes]
     line: socket.socket
     console: Path
+    _read: str = ""
+    _asked: int = 0
 
     def try_shell(self, script: str, seconds: float = 60) -> tuple[int, str]:
         """Exit status and output of some lines of sh, run as root."""
@@ -88,10 +89,6 @@ class Machine:
         before, _, self._read = self._read.partition(mark)
         return before
 
-    def __post_init__(self) -> None:
-        self._read = ""
-        self._asked = 0
-
     def log_in(self) -> None:
         """Wait for the shell, and make it one for programs."""
         end = time.monotonic() + BOOT_S
@@ -138,11 +135,15 @@ def switched_on(disk: Path, boot: Path) -> Iterator[Machine]:
         )  # fmt: skip
     machine = Machine(process, ours, console)
     try:
-        running.append(machine)
         machine.log_in()
         yield machine
+    except BaseException:
+        # Told now: soon it is off.
+        print(console.read_text(errors="replace")[-3_000:])
+        with contextlib.suppress(Exception):
+            print("\n".join(machine.journal().splitlines()[-150:]))
+        raise
     finally:
-        running.remove(machine)
         machine.cut_power()
         ours.close()
 
