@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from brain.settings import load
+from brain.settings.env_file import set_in_file
 from tests.deploy.jetson_root import REPOSITORY
 
 _PIECES = REPOSITORY / "deploy/install"
@@ -72,6 +73,75 @@ def test_what_is_so_already_is_not_touched(tmp_path: Path, env: Path, text: str)
     before = env.stat().st_ino
     assert write(tmp_path, "orin-nx") == ""
     assert (env.read_text(), env.stat().st_ino) == (text, before)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "\ufeff",
+        "\ufeffBRAIN_NAME=x",
+        "\ufeffA=1\nBRAIN_PROFILE=pocket\n",
+        "BRAIN_NAME=x\r\nSERVER_PORT=8111",
+        "export\tBRAIN_PROFILE = pocket # x\n",
+        "'BRAIN_PROFILE'=pocket\n",
+        "BRAIN_PROFILE=laptop\nBRAIN_PROFILE=\n",
+        "BRAIN_PROFILE=pocket#x\n",
+        "BRAIN_PROFILE=#pocket\n",
+        "BRAIN_PROFILE= # pocket\n",
+        "BRAIN_PROFILE\n",
+        "BRAIN_PROFILE: pocket\n",
+        "brain_profile=pocket\n",
+        'BRAIN_PROFILE="pocket\nBRAIN_NAME=x\n',
+        'BRAIN_NAME="x\nBRAIN_PROFILE=pocket\n',
+        'BRAIN_NAME="x\nBRAIN_PROFILE=pocket\ny"\n',
+        'BRAIN_NAME="x\\"\nBRAIN_PROFILE=pocket\ny"\nBRAIN_PROFILE=laptop\n',
+        'BRAIN_PROFILE="poc\nket"\nBRAIN_NAME=x\n',
+        "BRAIN_PROFILE='po\\'cket' # x\n",
+        "BRAIN_PROFILE='pocket'x\n",
+        'BRAIN_PROFILE="poc # ket" # it\'s "mine"\n',
+        'export BRAIN_PROFILE = "orin-nx" # x\r\n',
+        "\n\n  BRAIN_PROFILE=a&b/c\\d\n\n",
+        "BRAIN_NAME=x\rBRAIN_PROFILE=pocket\r",
+    ],
+)
+def test_install_and_profile_use_agree_and_lose_nothing(
+    tmp_path: Path, env: Path, text: str
+) -> None:
+    def others() -> tuple[dict[str, object], int]:
+        """What the file says beside the profile, and how much of it is wrong."""
+        settings = load(config_dir=env.parent, environ={}, lenient=True)
+        own = {name for name, origin in settings.origins.items() if "brain.env" in origin}
+        values = settings.model_dump(include={name.lower() for name in own - {"BRAIN_PROFILE"}})
+        return values, sum(problem.setting != "BRAIN_PROFILE" for problem in settings.problems)
+
+    env.write_bytes(text.encode())
+    values, wrong = others()
+    write(tmp_path, "orin-nx")
+    by_install = (profile_of(tmp_path), others()[0], others()[1] <= wrong)
+    env.write_bytes(text.encode())
+    set_in_file(env, "BRAIN_PROFILE", "orin-nx")
+    by_use = (profile_of(tmp_path), others()[0], others()[1] <= wrong)
+    assert by_install == by_use == ("orin-nx", values, True)
+
+
+def test_a_link_stays_one_and_what_is_no_text_stays_as_it_is(tmp_path: Path, env: Path) -> None:
+    real = tmp_path / "kept elsewhere.env"
+    real.write_bytes(b"BRAIN_NAME=x\r\n")
+    env.symlink_to(real)
+    write(tmp_path, "laptop")
+    assert env.is_symlink()
+    assert real.read_bytes() == b"BRAIN_NAME=x\r\nBRAIN_PROFILE=laptop\r\n"
+    real.write_bytes(b"BRAIN_NAME=K\xfcche\n")
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        write(tmp_path, "laptop")
+    assert "no UTF-8 text" in refused.value.stderr
+    assert real.read_bytes() == b"BRAIN_NAME=K\xfcche\n"
+    env.unlink()
+    env.mkdir()
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        write(tmp_path, "laptop")
+    assert "no file" in refused.value.stderr
 
 
 def test_a_line_that_was_added_is_taken_out_again(tmp_path: Path, env: Path) -> None:
