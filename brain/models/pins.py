@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -88,9 +89,21 @@ def write(folder: Path, pins: Mapping[str, Pin]) -> None:
 
 def settle(partial: Path, final: Path) -> None:
     """Give a whole file its name, and have the disk know of it. Raises `OSError`."""
+    share(partial, final.parent)
     partial.replace(final)
     folder = os.open(final.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def share(path: Path, folder: Path) -> None:
+    """Let whoever may read `folder` read `path`, too, whatever the umask of who made it: the brain
+    is another user than the one who fetches its models. Root gives it to the folder's owner."""
+    around, own = folder.stat(), path.stat()
+    readable = 0o555 if path.is_dir() else 0o444
+    with contextlib.suppress(OSError):  # a stick with FAT knows no owners and no modes
+        if os.geteuid() == 0:
+            os.chown(path, around.st_uid, around.st_gid)
+        path.chmod(own.st_mode & 0o777 | around.st_mode & readable)

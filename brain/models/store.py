@@ -110,10 +110,16 @@ class Store:
             pins.write(self.folder, {**self.pins(), name: pin})
             for place in pin.files:
                 if place in partials:
-                    self.path(place).parent.mkdir(parents=True, exist_ok=True)
+                    self._make(self.path(place).parent)
                     pins.settle(partials[place], self.path(place))
         except OSError as error:
             raise ModelsError(f"{name} can't be put into {self.folder}: {error}") from error
+
+    def _make(self, folder: Path) -> None:
+        if not folder.is_dir():
+            self._make(folder.parent)
+            folder.mkdir(exist_ok=True)
+            pins.share(folder, folder.parent)
 
     def verify(self, names: Sequence[str], progress: Progress) -> list[Finding]:
         """Read every file of the pinned models `names`, and compare. Raises `OSError`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -23,10 +24,8 @@ def pinned(content: bytes, source: str = "a") -> PinnedFile:
     return PinnedFile(source, len(content), hashlib.sha256(content).hexdigest())
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """With one model that is whole."""
-    made = Store(tmp_path / "models")
+def filled(folder: Path) -> Store:
+    made = Store(folder)
     with made.held():
         partials = {}
         for number, (place, content) in enumerate(CONTENT.items()):
@@ -36,6 +35,12 @@ def store(tmp_path: Path) -> Store:
         pin = Pin("house/m", "c" * 40, {place: pinned(c) for place, c in CONTENT.items()})
         made.put("m", pin, partials)
     return made
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """With one model that is whole."""
+    return filled(tmp_path / "models")
 
 
 def test_what_is_put_is_there_and_verified(store: Store) -> None:
@@ -141,3 +146,26 @@ def test_a_name_is_looked_for_here_then_in_the_folder(
     (folder / "whisper" / "base.en" / "model.bin").touch()
     assert located_ears("base.en", folder) == str(folder / "whisper" / "base.en")
     assert located_ears("Systran/base.en", folder) == "Systran/base.en"
+
+
+@pytest.mark.parametrize(("mode", "others"), [(0o755, 0o5), (0o700, 0)])
+def test_whoever_may_read_the_folder_may_read_what_comes_into_it(
+    tmp_path: Path, mode: int, others: int
+) -> None:
+    """Not so by the umask of root, who fetches what the user brain is to load."""
+    folder = tmp_path / "models"
+    folder.mkdir()
+    folder.chmod(mode)
+    if os.geteuid() == 0:
+        os.chown(folder, 1234, 4321)
+    before = os.umask(0o077)
+    try:
+        made = filled(folder)
+    finally:
+        os.umask(before)
+    for path in (made.path("deep"), made.path("deep/folder")):
+        assert path.stat().st_mode & 0o7 == others, path
+    for path in (*map(made.path, CONTENT), folder / pins.FILE):
+        assert path.stat().st_mode & 0o7 == others & 0o4, path
+        assert path.stat().st_uid == folder.stat().st_uid, path
+        assert path.stat().st_mode & 0o600 == 0o600
