@@ -153,3 +153,31 @@ def test_nothing_heavy_is_imported_before_it_is_needed(
         timeout=60,
     )
     assert done.stderr.splitlines()[-1] == "[]"
+
+
+def test_a_stop_while_it_starts_is_heeded_whatever_is_imported_just_then(tmp_path: Path) -> None:
+    script = (
+        "import os, signal, sys\n"
+        "from brain.cli import main\n"
+        "class Greedy:\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        if name == 'brain.app':\n"
+        "            try:\n"
+        "                os.kill(os.getpid(), signal.SIGTERM)\n"
+        "                [None for _ in range(1000)]\n"
+        "            except BaseException:\n"
+        "                raise ImportError('swallowed') from None\n"
+        "sys.meta_path.insert(0, Greedy())\n"
+        "main(['serve', '--host', '127.0.0.1', '--port', '0'])\n"
+    )
+    repository = Path(__file__).resolve().parent.parent
+    clean = {k: v for k, v in os.environ.items() if k not in {*SPECS, "INVOCATION_ID"}}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        check=False,
+        env={**clean, "PYTHONPATH": str(repository), "BRAIN_CONFIG_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -255,8 +255,9 @@ def _run(settings: Settings, args: argparse.Namespace) -> int:
 def _serve(settings: Settings) -> int:
     for problem in settings.problems:
         log.log(logging.getLevelName(problem.severity.upper()), "settings: %s", problem)
-    # Until the server takes the signal itself, there is nothing to end in order.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    # Until the server takes the signal itself, there is nothing to end in order. (SystemExit could
+    # be lost: whatever is imported or loaded just then may catch everything.)
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     from brain.app import serve
 
     return serve(settings)
