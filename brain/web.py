@@ -86,11 +86,11 @@ def build_app(
     gpu_memory = GpuMemory()
     planner = Planner(engines.mind, plan_options(settings))
 
-    def health_report() -> health.Report:
-        counters = {
-            "plan_admission": asdict(planner.admission),
-            "converse_sessions": sessions.account(),
-        }
+    def health_report(trusted: bool) -> health.Report:
+        account = sessions.account()
+        if not trusted:
+            account["robots"] = {}
+        counters = {"plan_admission": asdict(planner.admission), "converse_sessions": account}
         return health.health(
             settings,
             engines.states(),
@@ -140,7 +140,7 @@ def build_app(
         )
     )
     app.include_router(plan_api.router(planner, tokens=tokens))
-    app.include_router(health_api.router(health_report, ready_report))
+    app.include_router(health_api.router(health_report, ready_report, tokens=tokens))
     app.include_router(sessions_api.router(sessions.sounds, tokens=tokens))
     _put_gate_before(app, settings)
     return app

@@ -446,6 +446,18 @@ def test_the_table_has_one_line_a_setting(given_values: list[Assignment]) -> Non
     assert [line.split()[0] for line in lines] == ["SETTING", *SPECS]
 
 
+def test_keys_in_an_address_are_shown_nowhere(tmp_path: Path) -> None:
+    good = "http://me:pass@10.0.0.1:1234/v1?key=pass#pass"
+    bad = "htp://me:pa/ss:w@10.0.0.1?key=pass"
+    settings = load(
+        environ={"OPENAI_URL": good, "OLLAMA_URL": bad}, config_dir=tmp_path, lenient=True
+    )
+    assert settings.openai_url == good
+    told = as_table(settings) + as_json(settings)
+    assert "http://***@10.0.0.1:1234/v1?***" in told
+    assert "pass" not in told + " ".join(map(str, settings.problems))
+
+
 def test_secrets_are_masked_everywhere(tmp_path: Path) -> None:
     settings = read(tmp_path, environ={"BRAIN_TOKEN": "hunter2", "HF_TOKEN": " hf_hunter2\n"})
     assert settings.brain_token.get_secret_value() == "hunter2"

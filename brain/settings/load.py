@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -148,9 +149,16 @@ def show(value: object) -> str:
     """A value as one would write it in an env file; of a secret only whether there is one."""
     if isinstance(value, SecretStr):
         return "********" if value.get_secret_value() else ""
+    if isinstance(value, str):
+        return without_credentials(value)
     if isinstance(value, bool):
         return "1" if value else "0"
     return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
+
+
+def without_credentials(text: str) -> str:
+    """`text` without name, password and query of an address in it: there may be a key in those."""
+    return re.sub(r"(://[^\s?]*)\?[^\s'\"]+", r"\1?***", re.sub(r"://\S*@", "://***@", text))
 
 
 def _drop_until_valid(
@@ -188,7 +196,7 @@ def _choose_profile(layers: Sequence[Layer]) -> tuple[str, list[Problem]]:
 def _refusal(
     assignment: Assignment, allowed: str, *, secret: bool = False, instead: str = ""
 ) -> Problem:
-    value = "(secret)" if secret else repr(assignment.value)
+    value = "(secret)" if secret else repr(without_credentials(assignment.value))
     if len(value) > _SHOWN_CHARACTERS:
         value = value[:_SHOWN_CHARACTERS] + "…"
     line = f"{assignment.name}={value} ({assignment.origin}) can't be used; allowed: {allowed}"

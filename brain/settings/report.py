@@ -84,9 +84,9 @@ def _aligned(cells: Iterable[tuple[str, ...]]) -> list[str]:
 
 
 def _plain(value: object) -> str | int | float | bool:
-    if isinstance(value, SecretStr):
+    if isinstance(value, SecretStr | str):
         return show(value)
-    if isinstance(value, str | int | float):
+    if isinstance(value, int | float):
         return value
     raise TypeError(f"no setting is a {type(value).__name__}")
 

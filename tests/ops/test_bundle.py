@@ -98,7 +98,7 @@ def test_a_bundle_holds_neither_secrets_nor_speech(
     assert doctor["severity"] == "error"
     settings = json.loads(files["settings.json"])["settings"]
     assert settings["BRAIN_TOKEN"]["origin"].endswith("brain.env:1")
-    assert settings["OPENAI_URL"]["value"] == "http://me:***@10.0.0.1:8000/v1"
+    assert settings["OPENAI_URL"]["value"] == "http://***@10.0.0.1:8000/v1"
     told = capsys.readouterr().out
     assert all(name in told for name in files)
     # An older bundle isn't written over.

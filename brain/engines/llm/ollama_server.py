@@ -45,8 +45,8 @@ class OllamaOptions:
 
     @property
     def address(self) -> str:
-        """`url` as it may be told: without a name and a password."""
-        return re.sub(r"//[^/]*@", "//", self.url)
+        """`url` as it may be told: without a name, a password, and a query."""
+        return re.sub(r"[?#].*", "", re.sub(r"//[^/]*@", "//", self.url))
 
 
 def reach(options: OllamaOptions) -> AsyncClient:

@@ -79,12 +79,13 @@ def words(error: openai.APIError) -> str:
 
 
 def shown(url: str) -> str:
-    """`url` without a name and password in it."""
+    """`url` without what may be a key: name, password, query."""
     try:
         parts = urlsplit(url)
     except ValueError:  # no address at all
         return url
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=host, query="", fragment=""))
 
 
 def refused_key(status: int, place: str) -> EngineUnavailable:

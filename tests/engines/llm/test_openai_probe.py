@@ -12,6 +12,7 @@ import pytest
 
 from brain.engines.llm import openai_server
 from brain.engines.llm.openai import OpenAIMind, OpenAIOptions, probe
+from brain.engines.llm.openai_errors import shown
 from brain.engines.ports import EngineError, EngineFailed, EngineUnavailable, Message, Ticket
 from tests.engines.llm.openai_scripted_server import Answer, ScriptedServer, a_server
 
@@ -247,3 +248,7 @@ def test_a_reply_nested_without_end_is_a_failure() -> None:
         await mind.close()
 
     run(main, Answer([f"data: {DEEP}\n\n"]))
+
+
+def test_nothing_of_an_address_is_shown_that_may_be_a_key() -> None:
+    assert shown("https://me:pass@host:1/v1?key=pass#pass") == "https://host:1/v1"
