@@ -171,6 +171,7 @@ def http_server(app: FastAPI, *, tls: ssl.SSLContext | None = None) -> uvicorn.S
         log_config=None,
         access_log=False,
         lifespan="off",
+        proxy_headers=False,  # or whoever is on this machine could name any address as its own
         ws_max_size=_WS_MAX_BYTES,
         ws_ping_interval=_PING_EVERY_S,
         ws_ping_timeout=_PONG_S,

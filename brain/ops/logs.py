@@ -40,9 +40,18 @@ _TOKEN = re.compile(r"([?&]token=)[^&\s\"']+", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
+# uvicorn's complaints about what anybody may send as often as he likes. They name nobody, and a log
+# that is full of them has lost what matters.
+_NO_NEWS = (
+    "ASGI callable returned without completing handshake.",  # refused before it was accepted
+    "Invalid HTTP request received.",
+    "Invalid UTF-8 sequence received from client.",
+    "Unsupported upgrade request.",
+)
+
+
 def _is_news(record: logging.LogRecord) -> bool:
-    """Not so: uvicorn's complaint about each socket that was refused before it was accepted."""
-    return record.msg != "ASGI callable returned without completing handshake."
+    return record.msg not in _NO_NEWS
 
 
 class LineFormatter(logging.Formatter):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
+import logging
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 from fastapi import FastAPI, Request
 from fastapi.responses import PlainTextResponse
 
+from brain.ops import logs
 from brain.web import http_server
 from tests.certificates import Certificate, a_certificate
 from tests.e2e.sockets import a_server
@@ -275,3 +278,42 @@ def test_the_server_goes_down_with_half_open_connections() -> None:
 
     asyncio.run(main())
     assert http_server(an_app()).config.ssl is None
+
+
+@pytest.mark.parametrize("said", [b"Forwarded: for=10.9.8.7", b"X-Forwarded-For: 10.9.8.7"])
+def test_an_address_is_the_one_that_a_connection_comes_from(said: bytes) -> None:
+    """Not the one that it names: it would have the pace of as many as it cares to name."""
+    app = FastAPI()
+
+    @app.get("/")
+    async def get(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(f"{request.url.scheme} {request.client and request.client.host}")
+
+    async def main() -> None:
+        async with a_server(app) as address, a_client(address) as client:
+            more = b"x\r\n" + said + b"\r\nX-Forwarded-Proto: https\r\n"
+            client.say(GET.replace(b"x\r\n", more, 1))
+            assert (await client.answer()).endswith(b"\r\n\r\nhttp 127.0.0.1")
+
+    asyncio.run(main())
+
+
+def test_what_anybody_may_send_for_ever_fills_no_log() -> None:
+    upgrade = b"\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+
+    async def main() -> None:
+        async with a_server(an_app()) as address:
+            for said in (b"\x16\x03\x01 no HTTP\r\n\r\n", GET.replace(b"\r\n\r\n", upgrade)):
+                async with a_client(address) as client:
+                    client.say(said)
+                    await client.answer()
+
+    root, stream = logging.getLogger(), io.StringIO()
+    handlers, level = root.handlers[:], root.level
+    try:
+        logs.configure("info", stream=stream)
+        asyncio.run(main())
+    finally:
+        root.handlers[:], root.level = handlers, level
+        logging.captureWarnings(False)
+    assert stream.getvalue() == ""
