@@ -95,7 +95,7 @@ async def _serve(settings: Settings, house: HouseRules, access: Access) -> int:
             stopping = asyncio.ensure_future(stop.wait())
             await asyncio.wait((stopping, serving), return_when=asyncio.FIRST_COMPLETED)
             log.info("going down: %d session(s)", sessions.active)
-            notifier.stopping()
+            notifier.stopping(f"going down: {sessions.active} session(s)")
             announcing.cancel()
             await sessions.drain(settings.shutdown_s)
             server.should_exit = True
@@ -108,6 +108,8 @@ async def _serve(settings: Settings, house: HouseRules, access: Access) -> int:
             await engines.close()
             if keeper is not None:
                 await keeper.close()
+            # (The manager shows the last one it was told for as long as the unit is down.)
+            notifier.status("gone down")
             feeding.cancel()  # (to the end: going down takes its time, too)
     log.info("gone down")
     return 0
@@ -154,6 +156,7 @@ async def _load(
 ) -> None:
     """Load the engines while the sockets are open already; sets `serves` when some do. Goes on to
     tell the manager how they stand until cancelled."""
+    notifier.status("loading: the embedded engines")
     await engines.start()
     serves.set()
     log.info("the embedded engines serve")

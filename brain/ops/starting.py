@@ -12,8 +12,11 @@ from brain.ops.notify import Notifier
 
 log = logging.getLogger(__name__)
 
-LOOK_S = 5.0
-"""Between two looks at the engines. A manager that hears nothing for longer would end the start."""
+LOOK_S = 1.0
+"""Between two looks at the engines: who types `systemctl status` sees what is, not what was."""
+EXTENDED_S = 15.0
+"""For so long the start may go on from each look; a manager that hears nothing more then ends it.
+"""
 NO_PROGRESS_S = 600.0
 """After that the start is over with what serves by then: a robot needn't wait for what hangs."""
 
@@ -45,13 +48,16 @@ async def tell(
     """
     clock = asyncio.get_running_loop().time
     states, moved = engines.states(), clock()
-    while not await engines.wait_settled(LOOK_S):
+    line = ""
+    while True:
+        notifier.extend_timeout(EXTENDED_S)
+        line = _told(notifier, loading_line(states), line)
+        if await engines.wait_settled(LOOK_S):
+            break
         if engines.states() != states:
             states, moved = engines.states(), clock()
         if clock() - moved > NO_PROGRESS_S:
             break
-        notifier.extend_timeout(3 * LOOK_S)
-        notifier.status(loading_line(states))
     states = engines.states()
     line = serving_line(states, besides())
     notifier.ready(line)
@@ -61,10 +67,14 @@ async def tell(
     log.info("%s: profile %s; %s", status, profile, _serving(states))
     while True:
         await asyncio.sleep(LOOK_S)
-        now = serving_line(engines.states(), besides())
-        if now != line:
-            line = now
-            notifier.status(line)
+        line = _told(notifier, serving_line(engines.states(), besides()), line)
+
+
+def _told(notifier: Notifier, now: str, before: str) -> str:
+    """`now`, of which the manager knows; it is told only of what is new to it."""
+    if now != before:
+        notifier.status(now)
+    return now
 
 
 def loading_line(states: tuple[EngineState, ...]) -> str:
@@ -74,7 +84,7 @@ def loading_line(states: tuple[EngineState, ...]) -> str:
         for state in states
         if state.loading
     ]
-    return f"loading: {', '.join(loading)}"
+    return f"loading: {', '.join(loading)}; until then: {_serving(states)}"
 
 
 def serving_line(states: tuple[EngineState, ...], besides: Sequence[str] = ()) -> str:
@@ -85,8 +95,9 @@ def serving_line(states: tuple[EngineState, ...], besides: Sequence[str] = ()) -
         if state.loading or state.reason
     ]
     degraded += besides
-    status = f"degraded: {', '.join(degraded)}" if degraded else "ready"
-    return f"{status}; {_serving(states)}"
+    if degraded:
+        return f"degraded: {', '.join(degraded)}; meanwhile: {_serving(states)}"
+    return f"ready; {_serving(states)}"
 
 
 def _serving(states: tuple[EngineState, ...]) -> str:

@@ -45,8 +45,10 @@ def _service(service: Service, *, answers: bool) -> list[Finding]:
             Finding("note", "service", "brain.service isn't installed",
                     "sudo deploy/install.sh --profile …, if the brain is to start by itself")
         ]  # fmt: skip
+    # (What is down still has the status that it had.)
+    alive = unit.active in ("active", "activating") and unit.sub != "auto-restart"
     told = f"{unit.active} ({unit.sub})" + (
-        f": {unit.status}" if unit.status and not answers else ""
+        f": {unit.status}" if unit.status and alive and not answers else ""
     )
     if unit.active == "active":
         return [Finding("ok", "service", told)]

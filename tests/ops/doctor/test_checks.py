@@ -206,6 +206,14 @@ def test_another_profile_runs_than_the_one_that_is_set() -> None:
     assert told.todo == "sudo systemctl restart brain"
 
 
+def test_what_is_down_is_not_said_to_be_ready() -> None:
+    """systemd keeps the last status of a unit."""
+    for active, sub in (("inactive", "dead"), ("activating", "auto-restart"), ("failed", "failed")):
+        unit = replace(UNIT, active=active, sub=sub, status="ready; llm llamacpp (pocket)")
+        house = facts(running=NOBODY, service=Service(True, unit, log_readable=True))
+        assert "ready" not in only(examine.findings(settings(), house), "service").found
+
+
 def test_what_nobody_knows_is_no_fault() -> None:
     bare = facts(
         running=NOBODY,
