@@ -59,13 +59,17 @@ def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (etc / "tokens").write_text(f"# of the kitchen\n{FILED}\n")
     (etc / "brain.env").write_text(
         f'BRAIN_TOKEN="{OLD},{NEW}"\nHF_TOKEN={OVERRULED}\nOPENAI_API_KEY={KEY}\n'
-        f"BRAIN_TOKEN_FILE={etc}/tokens\nSERVER_PORT=1\n"
+        f"BRAIN_TOKEN_FILE={etc}/tokens\nSERVER_PORT=1\nMODELS_DIR={tmp_path}/models\n"
         f"OPENAI_URL=http://me:{LOOKS[2]}@10.0.0.1:8000/v1\nPERSONA_FILE={NEW}/{KEY}\n"
     )
     (etc / "override.env").write_text(f"HF_TOKEN={HUB}\nLLM_CONTEXT={KEY}\nNONSENSE {FILED}\n")
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models/Qwen3-4B-Q4_K_M.gguf").write_text(SPEECH[0])
     (programs / "journal").write_text("\n".join(json.dumps(entry) for entry in JOURNAL))
     stand_in = programs / "journalctl"
-    stand_in.write_text('#!/bin/sh\ncase "$*" in *--dmesg*) ;; *) cat "${0%ctl}" ;; esac\n')
+    stand_in.write_text(
+        '#!/bin/sh\ncase "$*" in *-dmesg* | *-boots*) ;; *) cat "${0%ctl}" ;; esac\n'
+    )
     stand_in.chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     monkeypatch.setenv("BRAIN_CONFIG_DIR", str(etc))
@@ -94,6 +98,9 @@ def test_a_bundle_holds_neither_secrets_nor_speech(
     assert "listening on 0.0.0.0 port 8100" in files["log.txt"]
     assert "/ws?robot_id=r1&token=*** refused" in files["log.txt"]
     assert "2 line(s) of the log" in files["README.txt"]
+    assert "\nModel name:" in files["machine.txt"] or "uname -srvm" in files["machine.txt"]
+    assert "Qwen3-4B-Q4_K_M.gguf" in files["files.txt"]
+    assert "install.txt" in files
     doctor = json.loads(files["doctor.json"])
     assert doctor["severity"] == "error"
     settings = json.loads(files["settings.json"])["settings"]

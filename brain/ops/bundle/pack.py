@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from brain.ops.bundle import around
 from brain.ops.bundle.redact import Redactor
 from brain.ops.doctor import findings, service
 from brain.ops.doctor.facts import Facts
@@ -38,6 +39,9 @@ health.json     the same, in the supervisor's form
 units.txt       how systemd sees the brain's services
 log.txt         the brain's log of the last 14 days, at most 4 MB, the newest
 kernel.txt      what the kernel said of GPU, memory, heat and disks
+machine.txt     processor, memory, GPU, network addresses, boots, as the machine's programs say
+files.txt       names and sizes of models, of what is installed, and of what the brain keeps
+install.txt     the end of the installer's log
 
 Left out: whatever was said or heard ({speech} line(s) of the log), debug lines ({debug}), which may
 have it, conversations and recordings. Tokens and keys are masked as ***.
@@ -58,7 +62,13 @@ def contents(
 ) -> dict[str, str]:
     """The bundle's files, by name, redacted. Asks systemd for its part."""
     log = presentable(service.journal("--lines", str(_LINES)))
-    return redacted(settings, facts, found, log, _from_systemd(), redactor)
+    folders = [Path(facts.models.folder), *(Path(disk.folder) for disk in facts.machine.disks)]
+    more = {
+        "machine.txt": around.machine(),
+        "files.txt": around.files(list(dict.fromkeys(folders))),
+        "install.txt": around.installations(),
+    }
+    return redacted(settings, facts, found, log, _from_systemd() | more, redactor)
 
 
 def redacted(

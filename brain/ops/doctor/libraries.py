@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from brain import __version__
 from brain.ops.doctor.facts import Library
@@ -57,7 +58,10 @@ def tried(names: Iterable[str], *, python: str = sys.executable) -> tuple[Librar
 
 def versions() -> dict[str, str]:
     """The brain's, Python's, and those of the libraries that are installed."""
-    found = {"brain": __version__, "python": platform.python_version()}
+    # (An installed one lies in a folder that tells builds of one version apart.)
+    build = Path(sys.prefix).parent.name
+    brain = build if build.startswith(f"{__version__}-") else __version__
+    found = {"brain": brain, "python": platform.python_version()}
     for trial in TRIALS.values():
         if version := _version(trial.package):
             found[trial.package] = version
