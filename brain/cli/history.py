@@ -28,8 +28,12 @@ def forget(settings: Settings, robot: str) -> int:
 
 
 def _list(database: Database) -> int:
+    rows = list(database.rows())
+    if not rows:
+        print(f"{database.path} has no conversation")
+        return 0
     print("robot\tuser turns\tKiB\tlast there")
-    for row in database.rows():
+    for row in rows:
         try:
             turns = str(sum(message.role == "user" for message in decode(row.messages)))
         except BadRecord:

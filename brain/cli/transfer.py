@@ -55,7 +55,7 @@ class Lines:
     def file(self, name: str, size: int, done: int) -> Callable[[int], None]:
         lock, have, step = threading.Lock(), done, done * _STEPS // max(1, size)
         rest = f", {done / 1e6:.1f} MB of it are here" if done else ""
-        print(f"{name}: {size / 1e6:.1f} MB{rest}", file=sys.stderr)
+        _line(f"{name}: {size / 1e6:.1f} MB{rest}")
 
         def more(count: int) -> None:
             nonlocal have, step
@@ -63,7 +63,12 @@ class Lines:
                 have += count
                 now = have * _STEPS // max(1, size)
                 if now > step and size >= _WORTH_A_LINE:
-                    print(f"{name}: {100 * have // size} %", file=sys.stderr)
+                    _line(f"{name}: {100 * have // size} %")
                 step = max(step, now)
 
         return more
+
+
+def _line(text: str) -> None:
+    """In one piece: several files come at once, each in a thread of its own."""
+    sys.stderr.write(f"{text}\n")

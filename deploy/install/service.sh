@@ -153,8 +153,8 @@ show_journal() {
 next_steps() {
     local models=$root/var/lib/brain/models
     if [ "$profile" = pocket ] || [ -n "$(ls -A "$models" 2>/dev/null)" ]; then return; fi
-    say "no models yet, so the pocket brain answers: sudo brain models pull"
-    say '(or, without internet, sudo brain models import DIR), then sudo systemctl restart brain'
+    say 'no models yet, so the pocket brain answers until they have come: sudo brain models pull'
+    say '(or, without internet, sudo brain models import DIR)'
 }
 
 uninstall() {

@@ -220,9 +220,8 @@ def _open(options: WhisperOptions) -> Any:
         return Trimmed(options.model, **common)
     except Exception as error:  # as above
         raise EngineUnavailable(
-            f"The Whisper model {options.model!r} isn't on this machine and can't be fetched "
-            f"({type(error).__name__}): brain models pull fetches that of the profile, or set "
-            "STT_MODEL_SIZE to a folder."
+            f"The Whisper model {options.model!r} isn't on this machine and can't be fetched now: "
+            "brain models pull fetches that of the profile, or set STT_MODEL_SIZE to a folder."
         ) from error
 
 

@@ -52,7 +52,10 @@ def _access(settings: Settings, facts: Facts) -> list[Finding]:
     told = facts.running.ready.get("access") or {}
     found = [_wrong(problem) for problem in facts.access_problems]
     if told.get("locked"):
-        todo = "put the token's file right, then restart the brain"
+        todo = (
+            "one token a line into the file that is named above (the credential is /etc/brain/"
+            "tokens), then sudo systemctl restart brain"
+        )
         found.append(Finding("error", "token", "the brain lets nobody in: its token is lost", todo))
     if told.get("local_only"):
         todo = "put TLS_CERT and TLS_KEY right, then restart the brain"
