@@ -54,6 +54,19 @@ def test_use_writes_one_line_and_show_tells_why(
     assert jetson["missing"] == jetson["wants"] != []
 
 
+def test_who_tries_a_checkout_gets_no_folder_of_an_installation(
+    etc: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As root it would be made for root alone, and everybody else's brain couldn't read it."""
+    monkeypatch.setenv("BRAIN_CONFIG_DIR", str(tmp_path / "nothing"))
+    assert main(["profile", "use", "laptop"]) == 0
+    assert (tmp_path / ".env").read_text() == "BRAIN_PROFILE=laptop\n"
+    assert not (tmp_path / "nothing").exists()
+    told = capsys.readouterr().out
+    assert "starts anew in this folder" in told
+    assert "systemctl" not in told
+
+
 def test_what_overrules_the_file_is_told(
     etc: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -101,9 +101,10 @@ def test_what_is_no_text_is_left_alone(tmp_path: Path) -> None:
 def test_the_file_is_the_one_in_force(tmp_path: Path) -> None:
     config, here = tmp_path / "etc", tmp_path / "here"
     here.mkdir()
+    assert own_file(config, here) == here / ".env", "nothing was installed"
+    config.mkdir()
     assert own_file(config, here) == config / "brain.env"
     (here / ".env").touch()
     assert own_file(config, here) == here / ".env"
-    config.mkdir()
     (config / "brain.env").touch()
     assert own_file(config, here) == config / "brain.env"

@@ -73,7 +73,8 @@ def _use(name: str, *, restart: bool) -> int:
     for row in profiles.own_settings(settings):
         print(f"- {row.name}={row.value} stays as it is, by {row.origin}")
     if not restart:
-        print("It is in force when the brain starts anew: sudo systemctl restart brain")
+        how = ": sudo systemctl restart brain" if file.name == "brain.env" else " in this folder"
+        print(f"It is in force when the brain starts anew{how}")
         return 0
     return _restart()
 

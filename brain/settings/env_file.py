@@ -17,9 +17,11 @@ _NEW_MODE = 0o640
 
 def own_file(config_dir: Path, working_dir: Path) -> Path:
     """The file in which this machine's settings are: `brain.env`, or `.env` in the working
-    directory where that is in force in its stead. The result need not exist."""
+    directory where that is in force in its stead, or where nothing was installed. (The folder of an
+    installation isn't made for somebody who tries a checkout.) The result need not exist."""
     file, stand_in = config_dir / "brain.env", working_dir / ".env"
-    return stand_in if stand_in.is_file() and not file.exists() else file
+    tried_out = stand_in.is_file() or not config_dir.is_dir()
+    return stand_in if tried_out and not file.exists() else file
 
 
 def with_setting(text: str, name: str, value: str) -> str:
