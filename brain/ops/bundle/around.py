@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 import time
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,8 @@ from brain.ops.doctor.programs import program
 
 INSTALLED = Path("/opt/robot-brain")
 _MOST_LINES = 400
+_NOISE = re.compile(r"Vulnerability |Ignoring |Processing |Looking in ")
+"""Of lscpu and of pip."""
 _MACHINE = (
     ("uname", "-srvm"),
     ("uptime",),
@@ -28,7 +31,8 @@ def machine() -> str:
     told = []
     for name, *arguments in _MACHINE:
         if said := program(name, *arguments):
-            lines = said.strip().splitlines()[-_MOST_LINES:]
+            lines = [line for line in said.strip().splitlines() if not _NOISE.match(line)]
+            lines = lines[-_MOST_LINES:]
             told.append("\n".join((f"$ {' '.join((name, *arguments))}", *lines, "")))
     return "\n".join(told) or "nothing was told\n"
 
@@ -36,7 +40,8 @@ def machine() -> str:
 def files(folders: Sequence[Path]) -> str:
     """Names, sizes in bytes and times of what lies in the folders, never what is in it."""
     lines: list[str] = []
-    for folder in (*folders, INSTALLED):
+    outer = [one for one in folders if not set(one.parents) & set(folders)]
+    for folder in (*dict.fromkeys(outer), INSTALLED):
         lines.append(f"{folder}:")
         # (An installed version has thousands.)
         found = sorted(_below(folder, depth=1 if folder == INSTALLED else 4))
@@ -51,7 +56,8 @@ def installations() -> str:
         text = (INSTALLED / "install.log").read_text("utf-8", "replace")
     except OSError as error:
         return f"none ({error.strerror})\n"
-    return "\n".join(text.splitlines()[-_MOST_LINES:]) + "\n"
+    told = [line for line in text.splitlines() if not _NOISE.match(line)]
+    return "\n".join(told[-_MOST_LINES:]) + "\n"
 
 
 def _below(folder: Path, *, depth: int) -> Iterator[Path]:

@@ -65,7 +65,7 @@ def contents(
     folders = [Path(facts.models.folder), *(Path(disk.folder) for disk in facts.machine.disks)]
     more = {
         "machine.txt": around.machine(),
-        "files.txt": around.files(list(dict.fromkeys(folders))),
+        "files.txt": around.files(folders),
         "install.txt": around.installations(),
     }
     return redacted(settings, facts, found, log, _from_systemd() | more, redactor)
