@@ -35,7 +35,7 @@ def test_uv_sync_and_uv_run(checkout: Path) -> None:
     uv = Path(sys.executable).with_name("uv")
     # The llama.cpp that `make setup` compiled serves here too; without it, uv compiles its own.
     kept = (path for path in (CACHE / "wheels").glob("*") if path.suffix != ".part")
-    wheels = " ".join(str(path) for path in kept)
+    wheels = ",".join(str(path) for path in kept)
     environment = {**os.environ, "UV_FIND_LINKS": wheels, "UV_PYTHON": sys.executable}
     environment.pop("VIRTUAL_ENV", None)
 
