@@ -125,3 +125,15 @@ def test_use_restarts_the_service_if_asked(
     assert (etc / "asked").read_text() == "restart brain.service\n"
     told = capsys.readouterr()
     assert ("brain doctor says why" in told.err) == bool(status)
+
+
+def test_who_may_not_read_the_settings_is_sent_to_sudo(
+    etc: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(*_: object, **__: object) -> str:  # (a test that root runs may read everything)
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.read_text", closed)
+    assert main(["models", "list"]) == 78
+    assert f"{etc}/brain.env can't be read: Permission denied" in (told := capsys.readouterr().err)
+    assert told.endswith("ask again with sudo\n")

@@ -159,6 +159,8 @@ def _settings(args: argparse.Namespace) -> Settings | None:
         settings = load(flags, lenient=True if args.command in _FOR_THE_SICK else None)
     except SettingsError as error:
         print(f"{error}", file=sys.stderr)
+        if "can't be read: Permission denied" in str(error):
+            print("brain: ask again with sudo", file=sys.stderr)
         return None
     if args.command not in ("serve", *_FOR_THE_SICK):  # which tell of them themselves
         for problem in settings.problems:

@@ -80,6 +80,7 @@ def _use(name: str, *, restart: bool) -> int:
 
 
 def _restart() -> int:
+    sys.stdout.flush()  # of what was said so far, this is the end
     print("restarting; this returns when its engines are warm or given up on …", file=sys.stderr)
     try:
         done = subprocess.run(["systemctl", "restart", "brain.service"], check=False)  # noqa: S607

@@ -65,7 +65,10 @@ def _engine(settings: Settings, kind: str, engine: Mapping[str, Any]) -> list[Fi
     if reason:
         toy = model == EMBEDDED
         stands_in = f"a stand-in serves ({serves}): {reason}"
-        todo = f"{forced} couldn't be kept" if forced else "do as it says; it is tried again"
+        todo = f"do as it says ({forced} couldn't be kept)" if forced else "do as it says"
+        if "brain models pull" in reason:
+            todo = f"brain models pull --profile {settings.brain_profile}"
+        todo += "; it is tried again by itself"
         return [Finding("error" if toy or forced else "warning", name, stands_in, todo)]
     if forced and device == "cpu":
         return [Finding("error", name, f"{serves}, though {forced}", _BUILD)]

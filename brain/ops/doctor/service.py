@@ -143,11 +143,13 @@ def incidents(entries: Iterable[Mapping[str, Any]]) -> tuple[Incident, ...]:
 
 
 def last_error(entries: Sequence[Mapping[str, Any]]) -> str:
-    """The brain's last line of severity error or worse that isn't speech; "" if there is none."""
+    """When the brain's last line of severity error or worse was that isn't speech, and the line; ""
+    if there is none."""
     for entry in reversed(entries):
         ours = entry.get("SYSLOG_IDENTIFIER") != "systemd" and not may_be_speech(entry)
         if ours and _number(str(entry.get("PRIORITY", "6"))) <= 3:
-            return message(entry)[:_LONGEST]
+            at = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(_time(entry)))
+            return f"{at}, {message(entry)[:_LONGEST]}"
     return ""
 
 

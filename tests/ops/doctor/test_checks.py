@@ -214,6 +214,13 @@ def test_what_is_down_is_not_said_to_be_ready() -> None:
         assert "ready" not in only(examine.findings(settings(), house), "service").found
 
 
+def test_a_model_that_is_missing_is_to_be_pulled_and_no_more() -> None:
+    lost = engine("llamacpp", "pocket", "cpu", reason="There is no x.gguf: brain models pull …")
+    house = facts(running=running(engines=engines(llm=lost)))
+    told = only(examine.findings(settings("laptop"), house), "mind")
+    assert told.todo == "brain models pull --profile laptop; it is tried again by itself"
+
+
 def test_what_nobody_knows_is_no_fault() -> None:
     bare = facts(
         running=NOBODY,

@@ -96,12 +96,13 @@ def test_bad_ends_are_found_in_the_journal() -> None:
 
 def test_the_last_error_is_never_speech() -> None:
     entries = [
-        line("brain.app: it broke", priority="3"),
+        line("brain.app: it broke", priority="3", at=1_800_000_000),
         line("brain.speech: heard 'my secret'", priority="3"),
         line("Failed to start brain.service.", priority="3", by="systemd"),
         line("brain.app: all is well"),
     ]
-    assert service.last_error(entries) == "brain.app: it broke"
+    # It may be mended long since: when it was is told, too.
+    assert service.last_error(entries) == "2027-01-15 08:00:00Z, brain.app: it broke"
     assert service.last_error([]) == ""
 
 
