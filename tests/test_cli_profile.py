@@ -83,6 +83,16 @@ def test_what_overrules_the_file_is_told(
     assert "the environment of this shell says rtx3090" in capsys.readouterr().err
 
 
+def test_a_profile_that_is_misspelt_is_not_said_to_be_nobodys(
+    etc: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (etc / "brain.env").write_text("BRAIN_PROFILE=labtop\n")
+    assert main(["profile", "show"]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("In force: pocket, by default.\n")
+    assert f"- {etc}/brain.env:1 says labtop, and there is no such profile\n" in told
+
+
 def test_an_unknown_profile_is_refused_with_the_list(
     etc: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

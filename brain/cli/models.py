@@ -177,7 +177,8 @@ def _verify(settings: Settings, args: argparse.Namespace, store: Store, known: C
     if not wrong and not absent:
         return 0
     bad = dict.fromkeys([*(finding.model for finding in wrong), *absent])
-    return failed(f"mend it with: brain models pull {' '.join(bad)}")
+    pull = f"brain models pull {' '.join(bad)}"
+    return failed(f"mend it with: {pull} (or, without internet, brain models import DIR)")
 
 
 def _prune(settings: Settings, args: argparse.Namespace, store: Store, known: Catalog) -> int:

@@ -120,10 +120,12 @@ def _show(settings: Settings, args: argparse.Namespace) -> int:
         }  # fmt: skip
         print(json.dumps(document, indent=2, ensure_ascii=False))
         return 0
-    print(f"In force: {name}, by {_why(origin)}.")
+    print(f"In force: {name}, by {_why(origin, named=bool(said))}.")
     for one in said:
-        if one.origin != origin:
-            print(f"- {one.origin} says {one.value}, and is overruled, or no such profile is there")
+        if one.value.strip() not in profile_names():
+            print(f"- {one.origin} says {one.value}, and there is no such profile")
+        elif one.origin != origin:
+            print(f"- {one.origin} says {one.value}, and is overruled")
     if serving and serving != name:
         print(f"The brain that runs has {serving}: sudo systemctl restart brain changes it.")
     elif serving:
@@ -151,5 +153,5 @@ def _line(profile: Profile, *, in_force: bool) -> str:
     return f"{line}; models there" if profile.wants else line
 
 
-def _why(origin: str) -> str:
-    return "default: nobody names another" if origin == "default" else origin
+def _why(origin: str, *, named: bool) -> str:
+    return "default: nobody names another" if origin == "default" and not named else origin
