@@ -127,7 +127,8 @@ def _show(settings: Settings, args: argparse.Namespace) -> int:
         elif one.origin != origin:
             print(f"- {one.origin} says {one.value}, and is overruled")
     if serving and serving != name:
-        print(f"The brain that runs has {serving}: sudo systemctl restart brain changes it.")
+        how = "of a service: sudo systemctl restart brain"
+        print(f"The brain that runs has {serving}; a restart changes that ({how}).")
     elif serving:
         print("The brain that runs has it.")
     else:

@@ -82,7 +82,10 @@ def _running(settings: Settings, facts: Facts) -> list[Finding]:
     running, unit = facts.running, facts.service.unit
     restart = "sudo systemctl restart brain" if unit is not None else "restart the brain"
     if running.is_a == "brain" and running.ready.get("profile") != settings.brain_profile:
-        told = f"the brain that runs has the profile {running.ready.get('profile')}"
+        profile = running.ready.get("profile")
+        told = f"the brain that runs has the profile {profile}"
+        if unit is None:  # somebody typed `brain serve --profile …`
+            restart = f"ask with --profile {profile}; `brain profile use {profile}` saves that"
         return [Finding("warning", "profile", told, restart)]
     if (
         unit is not None

@@ -204,6 +204,10 @@ def test_another_profile_runs_than_the_one_that_is_set() -> None:
     [told] = [one for one in found if one.severity == "warning" and one.name == "profile"]
     assert told.found == "the brain that runs has the profile orin-nx"
     assert told.todo == "sudo systemctl restart brain"
+    # Somebody typed `brain serve --profile …`; that is no mistake.
+    found = examine.findings(settings("laptop"), facts(service=Service(False)))
+    [told] = [one for one in found if one.severity == "warning" and one.name == "profile"]
+    assert told.todo.startswith("ask with --profile orin-nx")
 
 
 def test_what_is_down_is_not_said_to_be_ready() -> None:
