@@ -48,9 +48,9 @@ _FULL: Mapping[str, Prosody] = MappingProxyType(
 
 def prosody(emotion: Emotion | None) -> Prosody:
     """The factors of `emotion`: at intensity 0 none at all, at 1 all of them, in even steps to the
-    ear (powers) in between. An intensity out of 0..1 is the nearest one."""
+    ear (powers) in between. An intensity out of 0..1 is the nearest one; NaN is 0."""
     full = _FULL.get(emotion.name) if emotion is not None else None
     if emotion is None or full is None:
         return NEUTRAL
-    much = min(max(emotion.intensity, 0.0), 1.0)
+    much = min(max(0.0, emotion.intensity), 1.0)  # (In this order NaN loses.)
     return Prosody(full.rate**much, full.pitch**much, full.variation**much)
