@@ -66,15 +66,15 @@ class Worker:
 
         It is given a function for that, which says whether more is wanted. It goes at its own
         pace: what the consumer hasn't taken yet waits in memory, so that a paced consumer doesn't
-        hold the engine. Closing this iterator makes the function say no. Raises what `produce`
-        raises, after what it gave, and `EngineUnavailable` after `close`.
+        hold the engine. Closing this iterator or the worker makes the function say no. Raises what
+        `produce` raises, after what it gave, and `EngineUnavailable` if the worker is closed.
         """
         loop = asyncio.get_running_loop()
         ready: asyncio.Queue[tuple[bool, Any]] = asyncio.Queue()
         stop = threading.Event()
 
         def give(item: T) -> bool:
-            if stop.is_set():
+            if stop.is_set() or self._closed:
                 return False
             _post(loop, ready.put_nowait, (True, item))
             return True
@@ -82,8 +82,10 @@ class Worker:
         def job() -> None:
             ending: BaseException | None = None
             try:
-                if not stop.is_set():
+                if not (stop.is_set() or self._closed):
                     produce(give)
+                if self._closed:
+                    ending = self._gone()
             except BaseException as error:  # noqa: BLE001 - not swallowed: raised in the caller
                 ending = error
             _post(loop, ready.put_nowait, (False, ending))
@@ -104,6 +106,7 @@ class Worker:
     async def close(self, last: Callable[[], None] | None = None, *, patience: float = 5.0) -> bool:
         """Run `last` on the thread after all that is queued, end the thread and join it.
 
+        What `gather` and `iterate` are giving ends with the next item; other jobs are finished.
         Waits `patience` seconds; a thread that hangs is left behind (it is a daemon) and False is
         returned. Closing twice is the same as once.
         """
@@ -134,11 +137,14 @@ class Worker:
 
     def _submit(self, job: Callable[[], None]) -> None:
         if self._closed:
-            raise EngineUnavailable(f"{self._name} is closed")
+            raise self._gone()
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
             self._thread.start()
         self._jobs.put(job)
+
+    def _gone(self) -> EngineUnavailable:
+        return EngineUnavailable(f"{self._name} is closed")
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import subprocess
 import sys
 import threading
@@ -118,6 +119,23 @@ def test_close_frees_on_the_thread_once_and_refuses_what_comes_later() -> None:
         assert freed == ["w"]
         with pytest.raises(EngineUnavailable):
             await worker.run(len, "x")
+
+    asyncio.run(main())
+
+
+def test_close_ends_what_is_being_given_and_what_waits_behind_it() -> None:
+    async def main() -> None:
+        worker = Worker("voice")
+        first, second = worker.iterate(itertools.count), worker.iterate(itertools.count)
+        assert await first.__anext__() == 0
+        behind = asyncio.ensure_future(second.__anext__())
+        await asyncio.sleep(0)
+        assert await worker.close(), "it would go on for ever"
+        with pytest.raises(EngineUnavailable):
+            async for _ in first:
+                pass
+        with pytest.raises(EngineUnavailable):
+            await behind
 
     asyncio.run(main())
 
