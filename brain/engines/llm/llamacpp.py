@@ -176,8 +176,13 @@ class LlamaCppMind:
 
     def _served(self, task: asyncio.Task[None]) -> None:
         self._serving = None
-        if not task.cancelled() and task.exception() is None and self._batcher.has_work:
+        if task.cancelled():
+            return
+        if task.exception() is None and self._batcher.has_work:
             self._serve()
+        elif self._closed:
+            # It never began, and what it was to answer is waiting to be told that.
+            self._batcher.serve()
 
     def _prepare(
         self,
