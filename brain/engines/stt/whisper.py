@@ -106,6 +106,11 @@ class WhisperTranscriber:
     def _free(self) -> None:
         self._model = None
 
+    def _raise_if_over(self, cancel: CancelToken) -> None:
+        cancel.raise_if_cancelled()
+        if self._closed:
+            raise EngineUnavailable("The ears are closed.")
+
     def _hear(
         self, samples: NDArray[np.float32], language: str | None, cancel: CancelToken
     ) -> Transcript:
@@ -113,14 +118,16 @@ class WhisperTranscriber:
 
         A language that the model doesn't know is found out by the model.
         """
-        cancel.raise_if_cancelled()
-        sound = np.nan_to_num(samples.astype(np.float32, copy=False), posinf=1.0, neginf=-1.0)
+        self._raise_if_over(cancel)
+        if language not in self._model.supported_languages:
+            language = None
+        clean = np.nan_to_num(samples.astype(np.float32, copy=False), posinf=1.0, neginf=-1.0)
+        # (What is far out of range would be no number any more within the model.)
+        sound = np.clip(clean, -1.0, 1.0)
         level = loudness(sound)
         if len(sound) < _SHORTEST_S * _RATE or level < SILENCE_DBFS:
             return Transcript("", language or "en")
         most = min(_MOST_TOKENS, _TOKENS_MORE + _TOKENS_PER_SECOND * len(sound) // _RATE)
-        if language not in self._model.supported_languages:
-            language = None
         if not self._options.pads:
             self._model.frames = min(_WINDOW, len(sound) * _FRAMES_PER_S // _RATE + _FRAMES_AFTER)
         try:
@@ -138,7 +145,7 @@ class WhisperTranscriber:
             )
             heard = []
             for segment in segments:
-                cancel.raise_if_cancelled()
+                self._raise_if_over(cancel)
                 heard.append(segment)
         except (RuntimeError, ValueError, MemoryError) as error:
             raise EngineFailed(f"The ears failed: {error}.") from error
