@@ -41,7 +41,7 @@ class LoudnessDetector:
 
     @property
     def info(self) -> EngineInfo:
-        return EngineInfo("loudness", "louder than the room")
+        return EngineInfo("loudness", "louder than the room", "cpu")
 
     @property
     def frame_samples(self) -> int:
