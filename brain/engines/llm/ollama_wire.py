@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 from ollama import ResponseError
 
-from brain.engines.llm.remote_text import defused
+from brain.engines.llm.remote_text import defused, defused_json, valid, valid_json
 from brain.engines.one_line import one_line
 from brain.engines.ports import (
     EngineBusy,
@@ -57,15 +57,17 @@ def chat_tools(tools: Sequence[ToolSpec]) -> list[dict[str, Any]]:
     return [
         {
             "type": "function",
-            "function": {
-                "name": tool.name,
-                "description": defused(tool.description),
-                "parameters": {
-                    "type": "object",
-                    "required": _texts(tool.parameters.get("required")),
-                    "properties": _properties(tool.parameters.get("properties")),
-                },
-            },
+            "function": valid_json(
+                {
+                    "name": tool.name,
+                    "description": defused(tool.description),
+                    "parameters": {
+                        "type": "object",
+                        "required": _texts(tool.parameters.get("required")),
+                        "properties": _properties(tool.parameters.get("properties")),
+                    },
+                }
+            ),
         }
         for tool in tools
     ]
@@ -120,10 +122,10 @@ def _refused(error: ResponseError, url: str, *, begun: bool) -> EngineError:
 def _chat_message(message: Message) -> dict[str, Any]:
     out: dict[str, Any] = {"role": message.role, "content": defused(message.content)}
     if message.role == "tool" and message.name:
-        out["tool_name"] = message.name
+        out["tool_name"] = valid(message.name)
     if message.tool_calls:
         out["tool_calls"] = [
-            {"function": {"name": call.name, "arguments": _arguments(call.arguments)}}
+            {"function": {"name": valid(call.name), "arguments": _arguments(call.arguments)}}
             for call in message.tool_calls
         ]
     if message.images:
@@ -132,7 +134,7 @@ def _chat_message(message: Message) -> dict[str, Any]:
 
 
 def _arguments(text: str) -> dict[str, Any]:
-    value = json.loads(defused(text))
+    value = json.loads(defused_json(text or "{}"))
     return value if isinstance(value, dict) else {}
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from brain.engines.llm.remote_text import defused
+from brain.engines.llm.remote_text import defused, defused_json, valid, valid_json
 from brain.engines.llm.tool_calls import CALL_CLOSE, CALL_OPEN
 from brain.engines.ports import Message, ToolSpec
 
@@ -108,8 +108,7 @@ def easier(dialect: Dialect, refused: Mapping[str, Any], status: int, words: str
 
 def _defused(message: Message) -> Message:
     calls = tuple(
-        # In JSON a marker can stand nowhere but within a string.
-        replace(call, arguments=defused(call.arguments or "{}"))
+        replace(call, name=valid(call.name), arguments=defused_json(call.arguments or "{}"))
         for call in message.tool_calls
     )
     return replace(message, content=defused(message.content), tool_calls=calls)
@@ -142,7 +141,7 @@ def _tool(tool: ToolSpec) -> Body:
         "description": defused(tool.description),
         "parameters": dict(tool.parameters),
     }
-    return {"type": "function", "function": function}
+    return {"type": "function", "function": valid_json(function)}
 
 
 def _url(image: bytes) -> str:

@@ -8,7 +8,9 @@ llama.cpp in this process.
 
 from __future__ import annotations
 
+import json
 import re
+from typing import Any
 
 # The first character of what the vocabularies in use spell their control tokens like (DeepSeek's
 # have wide bars).
@@ -27,3 +29,15 @@ def valid(text: str) -> str:
 def defused(text: str) -> str:
     """Valid text in which no control token can be read."""
     return _CONTROL.sub(lambda found: f"{found.group()} ", valid(text))
+
+
+def valid_json(value: Any) -> Any:
+    """A JSON value with valid texts and keys alone."""
+    return json.loads(valid(json.dumps(value, ensure_ascii=False)))
+
+
+def defused_json(text: str) -> str:
+    """JSON text in whose texts no control token can be read, not even one that is escaped."""
+    # (Outside of its texts there is no marker. Without escapes, numbers stay as they are written.)
+    plain = json.dumps(json.loads(text), ensure_ascii=False) if "\\u" in text else text
+    return defused(plain)
