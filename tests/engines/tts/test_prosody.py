@@ -117,6 +117,7 @@ def test_every_other_emotion_is_small_grows_with_its_intensity_and_is_like_no_ot
         assert abs(part - 1) < abs(whole - 1) or part == whole == 1
     assert prosody(Emotion(name, 7.0)) == full
     assert prosody(Emotion(name, -1.0)) == NEUTRAL
+    assert prosody(Emotion(name, float("nan"))) == NEUTRAL
     assert [other for other in EMOTIONS if prosody(Emotion(other, 1.0)) == full] == [name]
 
 

@@ -1,0 +1,172 @@
+"""What every `Synthesizer` does, on real voices."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from brain.audio.pcm import Audio
+from brain.engines.ports import Emotion, Synthesizer, Ticket
+from brain.engines.recipes import POCKET
+from brain.engines.tts.espeak import EspeakOptions, EspeakSynthesizer
+from brain.engines.tts.piper import PiperSynthesizer
+from brain.persona.moods import EMOTIONS
+from tests.engines.conformance import odd_texts
+from tests.engines.conformance.bench import Adapter, Bench, here
+from tests.engines.conformance.every_engine import EveryStream, Items, taken
+from tests.engines.conformance.example_engine import Chirper
+
+
+async def piper() -> Synthesizer:
+    return await asyncio.to_thread(PiperSynthesizer, POCKET / "voice.onnx")
+
+
+async def espeak() -> Synthesizer:
+    return await EspeakSynthesizer.load(EspeakOptions())
+
+
+async def chirper() -> Synthesizer:
+    return Chirper()
+
+
+ADAPTERS: tuple[Adapter[Synthesizer], ...] = (
+    Adapter("piper", "cpu", here(piper)),
+    Adapter("espeak", "cpu", here(espeak)),
+    Adapter("chirper", "cpu", here(chirper)),
+)
+
+SENTENCE = "Hello, I am glad that you came by today."
+
+
+@pytest.fixture(scope="module", params=ADAPTERS, ids=lambda adapter: adapter.name)
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench[Synthesizer]]:
+    made: Bench[Synthesizer] = Bench(request.param)
+    yield made
+    made.close()
+
+
+def seconds(blocks: Items) -> float:
+    return float(sum(block.seconds for block in blocks))
+
+
+def loudest(blocks: Items) -> int:
+    return max((int(np.abs(block.samples.astype(np.int32)).max()) for block in blocks), default=0)
+
+
+Say = Callable[..., list[Audio]]
+
+
+class TestMouths(EveryStream[Synthesizer]):
+    questions = ("Yes.", "I can see you.", SENTENCE, "One, two, three, four.")
+
+    def asked(
+        self, engine: Synthesizer, question: str, ticket: Ticket
+    ) -> AsyncGenerator[Audio, None]:
+        return engine.stream(question, ticket=ticket)
+
+    def laboured(self, engine: Synthesizer, ticket: Ticket) -> AsyncGenerator[Audio, None]:
+        return engine.stream(odd_texts.LONG * 10, ticket=ticket)
+
+    def same(self, one: Items, other: Items) -> bool:
+        """As long: a voice need not say a word twice with the same samples."""
+        return seconds(one) > 0 and abs(seconds(one) - seconds(other)) <= 0.03 * seconds(other)
+
+    @pytest.fixture
+    def say(self, bench: Bench[Synthesizer]) -> Say:
+        def said(text: str, **how: Any) -> list[Audio]:
+            return bench.run(taken(bench.engine.stream(text, ticket=Ticket("a"), **how)))
+
+        return said
+
+    # -- its sound ------------------------------------------------------------------------------
+
+    def test_it_says_a_sentence_in_short_blocks(self, say: Say) -> None:
+        blocks = say(SENTENCE)
+        assert 0.8 < seconds(blocks) < 6.0
+        (rate,) = {block.sample_rate for block in blocks}
+        assert 8_000 <= rate <= 48_000
+        for block in blocks:
+            assert block.samples.dtype == np.int16
+            assert block.samples.ndim == 1
+            assert 0 < block.seconds <= 0.11
+        assert 1_000 < loudest(blocks) < 32_767, "neither faint nor clipped"
+
+    def test_a_block_is_its_taker_s(self, bench: Bench[Synthesizer]) -> None:
+        """What is made later doesn't overwrite it."""
+
+        async def main() -> None:
+            blocks: list[Audio] = []
+            copies = []
+            async for block in bench.engine.stream(SENTENCE, ticket=Ticket("a")):
+                blocks.append(block)
+                copies.append(block.samples.copy())
+                if len(blocks) == 1:
+                    await self.answer(bench.engine)
+            for block, copy in zip(blocks, copies, strict=True):
+                assert np.array_equal(block.samples, copy)
+
+        bench.run(main())
+
+    # -- voices and moods -----------------------------------------------------------------------
+
+    def test_its_voices_have_names_and_the_first_is_the_default(
+        self, bench: Bench[Synthesizer], say: Say
+    ) -> None:
+        voices = bench.engine.voices
+        assert voices
+        assert len(set(voices)) == len(voices)
+        assert all(name and name == name.strip() and name.isprintable() for name in voices)
+        usual = say(SENTENCE)
+        assert self.same(say(SENTENCE, voice=voices[0]), usual)
+        assert say("Yes.", voice=voices[-1])
+
+    @pytest.mark.parametrize(
+        "voice", ["", "nobody", "../../etc/passwd", "\x00", "\ud800", "x" * 9999]
+    )
+    def test_an_unknown_voice_is_the_default_one(self, say: Say, voice: str) -> None:
+        assert self.same(say("I can see you.", voice=voice), say("I can see you."))
+
+    def test_any_mood_is_said(self, say: Say) -> None:
+        text = "I can see you."
+        usual = seconds(say(text))
+        for name in (*EMOTIONS, "", "purple", "\ud800"):
+            assert 0.5 * usual < seconds(say(text, emotion=Emotion(name))) < 2 * usual
+        for intensity in (0.0, 1.0, -3.0, 40.0, float("inf"), float("-inf"), float("nan")):
+            mood = Emotion("sad", intensity)
+            assert 0.5 * usual < seconds(say(text, emotion=mood)) < 2 * usual
+
+    # -- any text -------------------------------------------------------------------------------
+
+    def test_nothing_to_say_gives_no_block(self, say: Say) -> None:
+        for text in odd_texts.UNSAID:
+            assert say(text) == [], ascii(text)
+
+    def test_whatever_has_a_letter_or_a_digit_is_said(self, say: Say) -> None:
+        for text in odd_texts.SAID:
+            assert loudest(say(text)) > 300, ascii(text)
+
+    def test_no_text_is_an_error(self, say: Say) -> None:
+        for text in (*odd_texts.FOREIGN, odd_texts.FORGED):
+            assert all(len(block.samples) for block in say(text)), ascii(text)
+
+    @pytest.mark.parametrize("text", [odd_texts.LONG, "x" * 10_000, "1" * 10_000, "so, " * 2_500])
+    def test_a_long_text_begins_and_can_be_left(self, bench: Bench[Synthesizer], text: str) -> None:
+        async def main() -> None:
+            ticket = Ticket("a")
+            made = 0.0
+            async for block in bench.engine.stream(text, ticket=ticket):
+                made += block.seconds
+                if made > 3.0:
+                    break
+            assert made > 3.0
+
+        bench.run(main())
+        assert bench.run(self.answer(bench.engine))
+
+    def test_a_long_text_is_said_to_its_end(self, say: Say) -> None:
+        once = seconds(say(SENTENCE))
+        assert seconds(say(f"{SENTENCE} " * 25)) > 15 * once
