@@ -152,7 +152,8 @@ class Batcher:
             ready.sampler.close()
             error = EngineFailed(
                 f"The conversation takes {len(ready.prompt)} tokens and leaves no room for a "
-                f"reply in a context of {self._limit}: raise LLM_CONTEXT or shorten it."
+                f"reply in a context of {self._limit}: raise {self._context.names.context} or "
+                "shorten it."
             )
             request.finish(error)
             return True
@@ -245,6 +246,8 @@ class Batcher:
         if active.ready.ends(token):
             self._end(active, None)
             return
+        if active.request.take is not None:
+            active.request.take(token)
         text = active.text.decode(active.ready.shown(token))
         if text:
             active.request.emit(text)
@@ -265,7 +268,7 @@ class Batcher:
         """Make room: the least recently used conversation that is not under way is forgotten."""
         idle = [slot for slot in self._slots if not slot.busy and slot.tokens]
         if not idle:
-            raise EngineFailed("The context is full: raise LLM_CONTEXT.")
+            raise EngineFailed(f"The context is full: raise {self._context.names.context}.")
         slot = min(idle, key=lambda slot: slot.used_at)
         self._context.cut(slot.sequence, 0)
         slot.tokens.clear()

@@ -16,6 +16,7 @@ from brain.engines.llm.native import ContextShape, NativeContext, NativeModel
 from brain.engines.llm.prompting import Prompter
 from brain.engines.llm.request import BatchCounters, Prepared, Request
 from brain.engines.llm.sampling import Sampler, Sampling
+from brain.engines.llm.serving import Serving
 from brain.engines.llm.tool_calls import ReplyParser
 from brain.engines.ports import (
     CancelToken,
@@ -77,7 +78,7 @@ class LlamaCppMind:
         self._worker = worker
         self._loaded = loaded
         self._batcher = loaded.batcher
-        self._serving: asyncio.Task[None] | None = None
+        self._serving = Serving(loaded.batcher, worker)
         self._closed = False
         self.calls_dropped = 0
 
@@ -140,8 +141,7 @@ class LlamaCppMind:
             cancel=cancel,
             max_tokens=max(1, max_tokens or self._options.max_tokens),
         )
-        self._batcher.submit(request)
-        self._serve()
+        self._serving.submit(request)
         parser = ReplyParser(offered)
         try:
             while isinstance(item := await made.get(), str):
@@ -165,24 +165,8 @@ class LlamaCppMind:
     async def close(self) -> None:
         """As `LanguageModel.close`. Replies under way fail."""
         self._closed = True
-        self._batcher.stop(EngineUnavailable("The language model is closed."))
+        self._serving.stop(EngineUnavailable("The language model is closed."))
         await self._worker.close(lambda: _free(self._loaded))
-
-    def _serve(self) -> None:
-        """See to it that the batcher works while it has work."""
-        if self._serving is None:
-            self._serving = asyncio.ensure_future(self._worker.run(self._batcher.serve))
-            self._serving.add_done_callback(self._served)
-
-    def _served(self, task: asyncio.Task[None]) -> None:
-        self._serving = None
-        if task.cancelled():
-            return
-        if task.exception() is None and self._batcher.has_work:
-            self._serve()
-        elif self._closed:
-            # It never began, and what it was to answer is waiting to be told that.
-            self._batcher.serve()
 
     def _prepare(
         self,

@@ -28,6 +28,14 @@ DECODED, NO_ROOM, ABORTED = 0, 1, 2
 
 
 @dataclass(frozen=True)
+class SettingNames:
+    """The settings that errors tell people to change; the mind's, unless it is another engine."""
+
+    model: str = "LLM_MODEL_PATH"
+    context: str = "LLM_CONTEXT"
+
+
+@dataclass(frozen=True)
 class Entry:
     """One token of a batch: its place in its sequence, and whether the next one is asked for."""
 
@@ -55,12 +63,18 @@ class NativeModel:
     """
 
     def __init__(
-        self, path: Path, *, gpu_layers: int = 0, tell: Callable[[float], None] | None = None
+        self,
+        path: Path,
+        *,
+        gpu_layers: int = 0,
+        tell: Callable[[float], None] | None = None,
+        names: SettingNames | None = None,
     ) -> None:
+        self.names = names = names or SettingNames()
         if not path.is_file():
             found = f"{path} is a folder" if path.is_dir() else f"There is no model file {path}"
             raise EngineUnavailable(
-                f"{found}: LLM_MODEL_PATH names one GGUF file; brain models pull fetches those of "
+                f"{found}: {names.model} names one GGUF file; brain models pull fetches those of "
                 "the profile."
             )
         if not os.access(path, os.R_OK):
@@ -70,7 +84,7 @@ class NativeModel:
         self.on_gpu: bool = bool(gpu_layers and api.llama_supports_gpu_offload())
         self._in_main_memory = not self.on_gpu or gpu_shares_memory()
         if self._in_main_memory:
-            advice = "take a smaller LLM_MODEL_PATH, or stop what else runs on this machine"
+            advice = f"take a smaller {names.model}, or stop what else runs on this machine"
             room_for(path.stat().st_size, str(path), advice)
         params = api.llama_model_default_params()
         params.n_gpu_layers = gpu_layers
@@ -115,7 +129,7 @@ class NativeModel:
         heads = api.llama_model_n_head_kv(self.handle)
         width = self._number("attention.key_length") + self._number("attention.value_length")
         needed = 2 * cells * api.llama_model_n_layer(self.handle) * heads * width
-        room_for(needed, f"A context of {cells} tokens", "lower LLM_CONTEXT")
+        room_for(needed, f"A context of {cells} tokens", f"lower {self.names.context}")
 
     def _number(self, name: str) -> int:
         """Of the file's own account of the model; the width of a head where it isn't told."""
@@ -261,8 +275,9 @@ class NativeContext:
         if not self.handle:
             raise EngineUnavailable(
                 f"llama.cpp can't make a context of {shape.cells} tokens "
-                f"({told.first_error or 'it does not say why'}): lower LLM_CONTEXT."
+                f"({told.first_error or 'it does not say why'}): lower {model.names.context}."
             )
+        self.names = model.names
         self.cells: int = api.llama_n_ctx(self.handle)
         self._memory = api.llama_get_memory(self.handle)
         self._batch = api.llama_batch_init(shape.batch, 0, 1)
@@ -305,8 +320,8 @@ class NativeContext:
         values = np.ctypeslib.as_array(pointer, (n_vocab,))
         if not np.isfinite(values.max()):  # (That of anything with a NaN is a NaN.)
             raise EngineFailed(
-                "The language model computes what isn't a number: the file of LLM_MODEL_PATH may "
-                "be damaged (see brain models verify)."
+                "The language model computes what isn't a number: the file of "
+                f"{self.names.model} may be damaged (see brain models verify)."
             )
         return values
 

@@ -25,7 +25,8 @@ class Request:
 
     `prepare` makes the prompt (it is called on the engine's thread and may raise `EngineError`).
     `emit` gets the text as it is made, then None at the end or the error; also on that thread.
-    `over` once that has been.
+    `take`, if any, gets each token, before its text and on that thread; the token that ends a reply
+    is not among them. `over` once the end has been.
     """
 
     prepare: Callable[[], Prepared]
@@ -33,6 +34,7 @@ class Request:
     cancel: CancelToken
     max_tokens: int
     over: bool = False
+    take: Callable[[int], None] | None = None
 
     def finish(self, outcome: EngineError | None) -> None:
         """Tell the end: None if all went well."""

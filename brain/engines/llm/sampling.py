@@ -15,14 +15,14 @@ from brain.engines.llm.grammar import Grammar
 from brain.engines.llm.native import NativeContext, NativeModel
 
 _CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
-_PENALTY_WINDOW = 64
 
 
 @dataclass(frozen=True)
 class Sampling:
     """How the next token is chosen. `temperature` 0 is greedy, `repeat_penalty` 1 is none.
 
-    `seed` None: another one for each reply.
+    `repeat_window`: how many of the last tokens must not be repeated. `seed` None: another one for
+    each reply.
     """
 
     temperature: float = 0.7
@@ -30,6 +30,7 @@ class Sampling:
     top_p: float = 0.95
     min_p: float = 0.05
     repeat_penalty: float = 1.0
+    repeat_window: int = 64
     seed: int | None = None
 
 
@@ -126,7 +127,7 @@ def _chain(model: NativeModel, sampling: Sampling) -> Any:
     if sampling.repeat_penalty != 1.0:
         add(
             api.llama_sampler_init_penalties(
-                model.n_vocab, _PENALTY_WINDOW, sampling.repeat_penalty, 0.0, 0.0
+                model.n_vocab, sampling.repeat_window, sampling.repeat_penalty, 0.0, 0.0
             )
         )
     if sampling.temperature <= 0:

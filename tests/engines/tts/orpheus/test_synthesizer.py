@@ -1,0 +1,378 @@
+"""The voice over a scripted source: what it sounds like, when it gives up, and what it frees."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from brain.audio.pcm import Audio
+from brain.engines.ports import (
+    Cancelled,
+    CancelToken,
+    Emotion,
+    EngineError,
+    EngineFailed,
+    EngineInfo,
+    EngineTimeout,
+    EngineUnavailable,
+    Ticket,
+)
+from brain.engines.tts.orpheus.frames import Frame
+from brain.engines.tts.orpheus.snac import SnacDecoder
+from brain.engines.tts.orpheus.synthesizer import OrpheusOptions, OrpheusSynthesizer
+from tests.engines.tts.orpheus.slow_reference import slow_sound, whole_sound
+from tests.engines.tts.orpheus.tiny_snac import write_snac
+from tests.virtual_time import run_virtual
+
+Step = Sequence[int] | float | EngineError
+"""Ids that are made, seconds of waiting, or an end that wasn't wanted."""
+
+
+class ScriptedSource:
+    """A stand-in for a model: it gives what its scripts say, one a call, the last for ever."""
+
+    info = EngineInfo("scripted", "a script", "cpu")
+
+    def __init__(self, *scripts: list[Step], reset_fails: EngineError | None = None) -> None:
+        self.scripts = list(scripts)
+        self.reset_fails = reset_fails
+        self.resets = self.closes = self.left = 0
+        self.prompts: list[list[int]] = []
+        self.limits: list[int] = []
+
+    def tokenize(self, text: str) -> list[int]:
+        return list(text.encode())
+
+    async def stream(
+        self, prompt: Sequence[int], *, max_tokens: int, cancel: CancelToken
+    ) -> AsyncGenerator[Sequence[int], None]:
+        self.prompts.append(list(prompt))
+        self.limits.append(max_tokens)
+        script = self.scripts.pop(0) if len(self.scripts) > 1 else self.scripts[0]
+        try:
+            for step in script:
+                cancel.raise_if_cancelled()
+                if isinstance(step, EngineError):
+                    raise step
+                if isinstance(step, float):
+                    await asyncio.sleep(step)
+                else:
+                    yield step
+        finally:
+            self.left += 1
+            if script is not self.scripts[0]:
+                assert cancel.cancelled or step is script[-1]
+
+    async def reset(self) -> None:
+        self.resets += 1
+        await asyncio.sleep(1.0)
+        if self.reset_fails is not None:
+            raise self.reset_fails
+
+    async def close(self) -> None:
+        self.closes += 1
+
+    def said(self) -> list[str]:
+        return [bytes(prompt[2:-4]).decode() for prompt in self.prompts]
+
+
+class InlineDecoder:
+    """The real decoder on the loop's own thread: a virtual clock can't wait for another."""
+
+    def __init__(self, file: Path) -> None:
+        self.decoder = SnacDecoder(file)
+        self.closed = False
+
+    async def decode(self, frames: Sequence[Frame]) -> NDArray[np.float32]:
+        return self.decoder.decode(frames)
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture(scope="module")
+def snac(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_snac(tmp_path_factory.mktemp("snac") / "snac.onnx")
+
+
+@pytest.fixture(scope="module")
+def decoder(snac: Path) -> InlineDecoder:
+    return InlineDecoder(snac)
+
+
+def speech(frames: int, seed: int = 1) -> list[int]:
+    random = np.random.default_rng(seed)
+    codes = random.integers(0, 4096, (frames, 7))
+    return [int(c) for c in (codes + np.arange(7) * 4096 + 128_266).ravel()]
+
+
+def voice(source: ScriptedSource, decoder: InlineDecoder, **options: Any) -> OrpheusSynthesizer:
+    return OrpheusSynthesizer(source, decoder, OrpheusOptions(**options))
+
+
+async def said(
+    mouth: OrpheusSynthesizer, text: str = "Hello there.", **more: Any
+) -> NDArray[np.int16]:
+    ticket = more.pop("ticket", None) or Ticket("a")
+    blocks = [block async for block in mouth.stream(text, ticket=ticket, **more)]
+    assert all(block.sample_rate == 24_000 and block.seconds <= 0.1 for block in blocks)
+    return np.concatenate([np.zeros(0, np.int16), *(block.samples for block in blocks)])
+
+
+@settings(max_examples=40)
+@given(
+    st.integers(1, 9),
+    st.integers(0, 6),
+    st.lists(st.integers(0, 33), max_size=12),
+    st.lists(st.integers(0, 128_265) | st.integers(156_938, 200_000), max_size=5),
+)
+def test_the_streamed_sound_is_that_of_the_slow_reference(
+    snac: Path, decoder: InlineDecoder, frames: int, rest: int, sizes: list[int], garbage: list[int]
+) -> None:
+    ids = speech(frames + 1, seed=frames)[: frames * 7 + rest]
+    for index, token in enumerate(garbage):
+        ids.insert(3 + index * 11 % len(ids), token)
+    script: list[Step] = []
+    start = 0
+    for size in [*sizes, len(ids)]:
+        script.append(ids[start : start + size])
+        start += size
+    heard = run_virtual(said(voice(ScriptedSource(script), decoder)))
+    assert len(heard) == frames * 2048, "all frames, the first and the last, too"
+    assert np.array_equal(heard, slow_sound(ids, snac))
+
+
+def test_the_windows_are_near_the_whole_and_not_the_same(snac: Path) -> None:
+    """So the test above can tell one from the other: this decoder looks beyond a window. (How far
+    the real one's sound is from the whole only its own weights can tell.)"""
+    ids = speech(40)
+    windowed, whole = slow_sound(ids, snac) / 32768, whole_sound(ids, snac)
+    assert len(windowed) == len(whole) == 40 * 2048
+    loss_db = 10 * np.log10(np.mean(whole**2) / np.mean((windowed - whole) ** 2))
+    assert 10 < loss_db < 40
+
+
+def test_the_first_sound_comes_with_the_28th_token_and_then_a_block_each_7(
+    decoder: InlineDecoder,
+) -> None:
+    async def main() -> None:
+        script: list[Step] = [x for token in speech(6) for x in (1.0, [token])]
+        mouth = voice(ScriptedSource(script), decoder, idle_s=100, total_s=100)
+        loop = asyncio.get_running_loop()
+        times = [loop.time() async for _ in mouth.stream("Hi.", ticket=Ticket("a"))]
+        assert times == [28, 28, 35, 42, 42, 42]
+
+    run_virtual(main())
+
+
+def test_what_the_model_is_asked(decoder: InlineDecoder) -> None:
+    async def main() -> None:
+        source = ScriptedSource([speech(4)])
+        mouth = voice(source, decoder, voice="leo")
+        assert mouth.voices == ("leo", "tara", "leah", "jess", "dan", "mia", "zac", "zoe")
+        assert mouth.info == EngineInfo("orpheus", "a script", "cpu")
+        await said(mouth, "Hello.")
+        await said(mouth, "Hello.", voice="zoe", emotion=Emotion("sad", 0.6))
+        await said(mouth, "Hello.", voice="nobody")
+        assert source.said() == ["leo: Hello.", "zoe: <sigh> Hello.", "leo: Hello."]
+        assert source.limits[0] < 350
+        assert (await said(mouth, " \U0001f600 ")).size == 0
+        assert len(source.prompts) == 3, "nothing is asked where nothing is to be said"
+
+    run_virtual(main())
+
+
+async def hears(mouth: OrpheusSynthesizer, blocks: list[Audio]) -> None:
+    """What comes before an error is in `blocks`."""
+    async with aclosing(mouth.stream("Hello there.", ticket=Ticket("a"))) as stream:
+        async for block in stream:
+            blocks += [block]
+
+
+FAULTS: list[tuple[Step, type[EngineError], str]] = [
+    (60.0, EngineTimeout, "ORPHEUS_IDLE_TIMEOUT_S"),
+    (EngineFailed("out of memory"), EngineFailed, "out of memory"),
+    (EngineUnavailable("gone"), EngineUnavailable, "gone"),
+]
+
+
+@pytest.mark.parametrize(("fault", "kind", "told"), FAULTS)
+def test_a_fault_before_any_sound_is_tried_once_more_on_a_new_model(
+    decoder: InlineDecoder,
+    caplog: pytest.LogCaptureFixture,
+    fault: Step,
+    kind: type[EngineError],
+    told: str,
+) -> None:
+    source = ScriptedSource([speech(3), fault], [speech(5)])
+    with caplog.at_level(logging.WARNING):
+        heard = run_virtual(said(voice(source, decoder)))
+    assert (len(heard), source.resets, len(source.prompts)) == (5 * 2048, 1, 2)
+    assert "started anew" in caplog.text
+    assert told in caplog.text
+
+
+@pytest.mark.parametrize(("fault", "kind", "told"), FAULTS)
+def test_a_fault_again_is_the_callers(
+    decoder: InlineDecoder, fault: Step, kind: type[EngineError], told: str
+) -> None:
+    async def main() -> None:
+        source = ScriptedSource([fault])
+        loop = asyncio.get_running_loop()
+        with pytest.raises(kind, match=told):
+            await said(voice(source, decoder, idle_s=8))
+        assert (source.resets, len(source.prompts), source.left) == (1, 2, 2)
+        if kind is EngineTimeout:
+            assert loop.time() == pytest.approx(8 + 1 + 8)
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize(("fault", "kind", "told"), FAULTS)
+def test_what_was_heard_in_part_is_not_said_again(
+    decoder: InlineDecoder, fault: Step, kind: type[EngineError], told: str
+) -> None:
+    async def main() -> None:
+        source = ScriptedSource([speech(4), fault])
+        blocks: list[Audio] = []
+        with pytest.raises(kind, match=told):
+            await hears(voice(source, decoder), blocks)
+        assert (len(blocks), source.resets, len(source.prompts)) == (2, 1, 1)
+
+    run_virtual(main())
+
+
+def test_a_source_that_never_ends_is_stopped_at_the_total_time(decoder: InlineDecoder) -> None:
+    async def main() -> None:
+        source = ScriptedSource([x for _ in range(500) for x in (1.0, speech(1))])
+        blocks: list[Audio] = []
+        loop = asyncio.get_running_loop()
+        with pytest.raises(EngineTimeout, match="ORPHEUS_TOTAL_TIMEOUT_S"):
+            await hears(voice(source, decoder, idle_s=8, total_s=30), blocks)
+        assert loop.time() == pytest.approx(30 + 1, abs=1)
+        assert len(blocks) in {27, 28}
+
+    run_virtual(main())
+
+
+def test_garbage_alone_is_no_sound_however_much_comes(decoder: InlineDecoder) -> None:
+    source = ScriptedSource([x for _ in range(500) for x in (0.5, [5, 128_266 + 4096])])
+    with pytest.raises(EngineTimeout, match="ORPHEUS_IDLE_TIMEOUT_S"):
+        run_virtual(said(voice(source, decoder)))
+
+
+def test_a_slow_listener_is_no_fault_of_the_engine(decoder: InlineDecoder) -> None:
+    async def main() -> None:
+        source = ScriptedSource([[*speech(1)] for _ in range(12)])
+        mouth = voice(source, decoder, idle_s=2, total_s=5)
+        heard = 0
+        async for _ in mouth.stream("Hello.", ticket=Ticket("a")):
+            heard += 1
+            await asyncio.sleep(10)
+        assert (heard, source.resets) == (12, 0)
+
+    run_virtual(main())
+
+
+def test_an_empty_reply_is_tried_again_without_disturbing_the_others(
+    decoder: InlineDecoder,
+) -> None:
+    source = ScriptedSource([[128_000]], [speech(4)])
+    assert len(run_virtual(said(voice(source, decoder)))) == 4 * 2048
+    assert source.resets == 0
+    with pytest.raises(EngineFailed, match="no sound"):
+        run_virtual(said(voice(ScriptedSource([[128_000]]), decoder)))
+
+
+def test_of_several_that_fail_together_one_resets(decoder: InlineDecoder) -> None:
+    async def main() -> None:
+        broken: list[Step] = [EngineFailed("the GPU fell off the bus")]
+        source = ScriptedSource(broken, broken, broken, [speech(4)])
+        mouth = voice(source, decoder)
+        sounds = await asyncio.gather(*(said(mouth) for _ in range(3)))
+        assert [len(sound) for sound in sounds] == [4 * 2048] * 3
+        assert source.resets == 1
+
+    run_virtual(main())
+
+
+def test_a_reset_that_fails_is_told_and_tried_again_by_the_next(decoder: InlineDecoder) -> None:
+    async def main() -> None:
+        source = ScriptedSource(
+            [EngineFailed("broken")],
+            [EngineUnavailable("not loaded")],
+            [speech(4)],
+            reset_fails=EngineUnavailable("no memory"),
+        )
+        mouth = voice(source, decoder)
+        with pytest.raises(EngineUnavailable, match="no memory"):
+            await said(mouth)
+        source.reset_fails = None
+        assert len(await said(mouth)) == 4 * 2048
+        assert source.resets == 2
+
+    run_virtual(main())
+
+
+def test_a_cancel_ends_it_within_a_block_and_is_no_failure(decoder: InlineDecoder) -> None:
+    async def main() -> None:
+        source = ScriptedSource([x for _ in range(50) for x in (0.1, speech(1))])
+        ticket = Ticket("a")
+        heard = 0
+
+        async def listen() -> None:
+            nonlocal heard
+            async for _ in voice(source, decoder).stream("Hello.", ticket=ticket):
+                heard += 1
+                if heard == 5:
+                    ticket.cancel.cancel()
+
+        with pytest.raises(Cancelled):
+            await listen()
+        assert (heard, source.resets, source.left) == (5, 0, 1)
+        with pytest.raises(Cancelled):
+            await said(voice(source, decoder), ticket=ticket)
+
+    run_virtual(main())
+
+
+def test_a_listener_that_leaves_stops_the_source(decoder: InlineDecoder) -> None:
+    async def main() -> None:
+        source = ScriptedSource([x for _ in range(50) for x in (0.1, speech(1))])
+        stream = voice(source, decoder).stream("Hello.", ticket=Ticket("a"))
+        await anext(stream)
+        await stream.aclose()
+        assert (source.left, source.resets) == (1, 0)
+
+    run_virtual(main())
+
+
+def test_closing(snac: Path) -> None:
+    async def main() -> None:
+        own = InlineDecoder(snac)
+        source = ScriptedSource([EngineFailed("broken")])
+        mouth = voice(source, own)
+        # Closed while the model is loaded anew: that is waited for, and then freed.
+        saying = asyncio.ensure_future(said(mouth))
+        await asyncio.sleep(0.5)
+        await mouth.close()
+        assert asyncio.get_running_loop().time() == pytest.approx(1.0)
+        with pytest.raises(EngineUnavailable, match="closed"):
+            await saying
+        await mouth.close()
+        assert source.closes == 2, "closing twice is the source's to bear"
+        assert own.closed
+        with pytest.raises(EngineUnavailable, match="closed"):
+            await said(mouth)
+
+    run_virtual(main())

@@ -1,0 +1,149 @@
+"""A Llama of a few MB with the vocabulary of Orpheus, which babbles frames of random codes.
+
+Its two layers are random. Its embeddings are random, too, but for eight of their dimensions: they
+say which place of a frame a token is for, so that what follows is mostly for the next place, now
+and then a token of no sound, and in the end the end of speech.
+"""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+VOCABULARY = 156_940
+END = 128_258
+GARBAGE = tuple(range(1000, 1032))
+_START_OF_SPEECH, _FIRST_CUSTOM, _FIRST_AUDIO, _CODES = 128_257, 128_256, 128_266, 4096
+_WIDTH, _HEADS, _HIDDEN, _LAYERS, _CONTEXT = 32, 2, 64, 2, 8192
+_CONSTANT = 7
+"""The dimension that is the same for all tokens; those before it are the places'."""
+
+_UINT32, _INT32, _FLOAT32, _BOOL, _STRING, _ARRAY = 4, 5, 6, 7, 8, 9
+_F32, _F16 = 0, 1
+_NORMAL, _CONTROL = 1, 3
+_ALIGNMENT = 32
+
+
+def write_orpheus(path: Path, *, likely_end: float = 1 / 100, seed: int = 1) -> Path:
+    """Write the model to `path`. `likely_end`: that a token is the end of speech (0: never)."""
+    tensors = _tensors(np.random.default_rng(seed), likely_end)
+    header = struct.pack("<4sIQQ", b"GGUF", 3, len(tensors), len(_FACTS) + 3)
+    for key, (kind, value) in _FACTS.items():
+        header += _text(key) + struct.pack("<I", kind) + _plain(kind, value)
+    tokens, kinds = _vocabulary()
+    header += _array("tokenizer.ggml.tokens", _STRING, b"".join(map(_text, tokens)), len(tokens))
+    types = np.array(kinds, np.int32).tobytes()
+    header += _array("tokenizer.ggml.token_type", _INT32, types, len(kinds))
+    header += _array("tokenizer.ggml.merges", _STRING, _text("a b"), 1)
+    place = 0
+    for name, data in tensors.items():
+        header += _text(name) + struct.pack("<I", data.ndim)
+        header += struct.pack(f"<{data.ndim}Q", *reversed(data.shape))
+        header += struct.pack("<IQ", _F16 if data.dtype == np.float16 else _F32, place)
+        place += _padded(data.nbytes)
+    with path.open("wb") as file:
+        file.write(header.ljust(_padded(len(header)), b"\0"))
+        for data in tensors.values():
+            file.write(data.tobytes().ljust(_padded(data.nbytes), b"\0"))
+    return path
+
+
+_FACTS: dict[str, tuple[int, Any]] = {
+    "general.architecture": (_STRING, "llama"),
+    "general.name": (_STRING, "A babbling stand-in for Orpheus"),
+    "llama.context_length": (_UINT32, _CONTEXT),
+    "llama.embedding_length": (_UINT32, _WIDTH),
+    "llama.block_count": (_UINT32, _LAYERS),
+    "llama.feed_forward_length": (_UINT32, _HIDDEN),
+    "llama.attention.head_count": (_UINT32, _HEADS),
+    "llama.attention.head_count_kv": (_UINT32, 1),
+    "llama.attention.layer_norm_rms_epsilon": (_FLOAT32, 1e-5),
+    "llama.rope.dimension_count": (_UINT32, _WIDTH // _HEADS),
+    "llama.rope.freq_base": (_FLOAT32, 500_000.0),
+    "llama.vocab_size": (_UINT32, VOCABULARY),
+    "tokenizer.ggml.model": (_STRING, "gpt2"),
+    "tokenizer.ggml.pre": (_STRING, "llama-bpe"),
+    "tokenizer.ggml.bos_token_id": (_UINT32, 128_000),
+    "tokenizer.ggml.eos_token_id": (_UINT32, 128_009),
+    "tokenizer.ggml.add_bos_token": (_BOOL, True),
+}
+
+
+def _tensors(random: np.random.Generator, likely_end: float) -> dict[str, NDArray[Any]]:
+    def matrix(rows: int, columns: int, size: float) -> NDArray[np.float16]:
+        scale = size / np.sqrt(columns)
+        return (random.standard_normal((rows, columns), np.float32) * scale).astype(np.float16)
+
+    embeddings = matrix(VOCABULARY, _WIDTH, 0.5 * np.sqrt(_WIDTH))
+    output = matrix(VOCABULARY, _WIDTH, 0.05 * np.sqrt(_WIDTH))
+    embeddings[:, : _CONSTANT + 1] = 0
+    output[:, : _CONSTANT + 1] = 0
+    embeddings[:, _CONSTANT] = 3
+    loud = 2.0
+    for place in range(7):
+        ids = slice(_FIRST_AUDIO + place * _CODES, _FIRST_AUDIO + (place + 1) * _CODES)
+        embeddings[ids, place] = 3
+        output[ids, (place - 1) % 7] = loud
+    embeddings[_START_OF_SPEECH, 6] = 3
+    for token in GARBAGE:  # after which it goes on at any place
+        embeddings[token, token % 7] = 3
+    # All eight dimensions are about 3.4 after the norm; the sampler's temperature is 0.6.
+    share = 0.6 / 3.4
+    output[list(GARBAGE), _CONSTANT] = loud + share * np.log(_CODES * 0.05 / len(GARBAGE))
+    end = loud + share * np.log(_CODES * likely_end) if likely_end else -loud
+    output[END, _CONSTANT] = end
+    tensors = {"token_embd.weight": embeddings, "output.weight": output}
+    head = _WIDTH // _HEADS
+    for layer in range(_LAYERS):
+        block = f"blk.{layer}."
+        tensors |= {
+            block + "attn_q.weight": matrix(_WIDTH, _WIDTH, 1),
+            block + "attn_k.weight": matrix(head, _WIDTH, 1),
+            block + "attn_v.weight": matrix(head, _WIDTH, 0.3),
+            block + "attn_output.weight": matrix(_WIDTH, _WIDTH, 0.3),
+            block + "ffn_gate.weight": matrix(_HIDDEN, _WIDTH, 1),
+            block + "ffn_up.weight": matrix(_HIDDEN, _WIDTH, 0.3),
+            block + "ffn_down.weight": matrix(_WIDTH, _HIDDEN, 0.3),
+        }
+    norms = ["output_norm.weight"]
+    norms += [f"blk.{layer}.{part}_norm.weight" for layer in range(_LAYERS) for part in _NORMED]
+    return tensors | {name: np.ones(_WIDTH, np.float32) for name in norms}
+
+
+_NORMED = ("attn", "ffn")
+
+
+def _vocabulary() -> tuple[list[str], list[int]]:
+    shown = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    hidden = [byte for byte in range(256) if byte not in shown]
+    # (The order of a real vocabulary is another one: here a byte is its own number.)
+    letters = {byte: chr(byte) for byte in shown}
+    letters |= {byte: chr(256 + index) for index, byte in enumerate(hidden)}
+    tokens = [letters[byte] for byte in range(256)] + ["ab"]
+    tokens += [f"filler{index}" for index in range(len(tokens), 128_000)]
+    tokens += [f"<|special{index}|>" for index in range(128_000, _FIRST_CUSTOM)]
+    tokens += [f"<custom_token_{index}>" for index in range(VOCABULARY - _FIRST_CUSTOM)]
+    return tokens, [_NORMAL] * 128_000 + [_CONTROL] * (VOCABULARY - 128_000)
+
+
+def _text(text: str) -> bytes:
+    data = text.encode()
+    return struct.pack("<Q", len(data)) + data
+
+
+def _plain(kind: int, value: Any) -> bytes:
+    if kind == _STRING:
+        return _text(value)
+    return struct.pack({_UINT32: "<I", _FLOAT32: "<f", _BOOL: "<?"}[kind], value)
+
+
+def _array(key: str, kind: int, data: bytes, count: int) -> bytes:
+    return _text(key) + struct.pack("<IIQ", _ARRAY, kind, count) + data
+
+
+def _padded(size: int) -> int:
+    return -(-size // _ALIGNMENT) * _ALIGNMENT
