@@ -49,9 +49,11 @@ NOTES = {
     "itself isn't in this version, and the embedded model answers in its stead.",
     "Language model: Ollama": "With `LLM_BACKEND=ollama`.",
     "Language model: OpenAI-compatible server": "With `LLM_BACKEND=openai`.",
-    "Mouth: Orpheus": "With `PERFORMANCE_MODE=1` and `TTS_BACKEND=auto` or `orpheus`. They are\n"
-    "read and checked; the engine itself isn't in this version, and the next voice speaks in its\n"
-    "stead.",
+    "Mouth: Orpheus": "With `PERFORMANCE_MODE=1` and `TTS_BACKEND=auto` or `orpheus`. llama.cpp\n"
+    "runs it, on the GPU as `LLM_GPU_LAYERS` says: `brain models pull orpheus-3b-q4_k_m snac`. On\n"
+    "vLLM it isn't in this version: what is vLLM's own (the model's repository, the share of the\n"
+    "GPU, the free memory) is read and checked alone. Each 2960 tokens of `ORPHEUS_MAX_MODEL_LEN`\n"
+    "let one more text be spoken at once, up to `ORPHEUS_MAX_NUM_SEQS`.",
 }
 
 

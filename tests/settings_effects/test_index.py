@@ -14,8 +14,9 @@ from brain.settings import SPECS
 ROOT = Path(__file__).parents[2]
 FOLDERS = (ROOT / "tests", ROOT / "robot_client" / "tests")
 
-# Of two engines that are not in the brain yet: their tests come with the engines, in the issue on
-# the profile of the RTX 3090 Ti. What they ask of the GPU counts today (GPU_UTILIZATION_CAP).
+# Of vLLM, which is not in the brain yet, as a mind and under Orpheus: their tests come with it, in
+# the issue on the profile of the RTX 3090 Ti. What they ask of the GPU counts today
+# (GPU_UTILIZATION_CAP).
 LATER = {
     "VLLM_MODEL_NAME",
     "VLLM_DTYPE",
@@ -27,13 +28,7 @@ LATER = {
     "VLLM_TIMEOUT_S",
     "VLLM_MAX_OUTPUT_TOKENS",
     "TTS_MODEL_NAME",
-    "ORPHEUS_VOICE",
     "ORPHEUS_GPU_MEMORY_UTILIZATION",
-    "ORPHEUS_MAX_MODEL_LEN",
-    "ORPHEUS_MAX_NUM_SEQS",
-    "ORPHEUS_MAX_NUM_BATCHED_TOKENS",
-    "ORPHEUS_IDLE_TIMEOUT_S",
-    "ORPHEUS_TOTAL_TIMEOUT_S",
     "ORPHEUS_MIN_FREE_VRAM_GB",
 }
 
@@ -72,7 +67,8 @@ def test_every_mark_names_a_setting(marks: Mapping[str, list[str]]) -> None:
 def test_what_is_left_for_later_is_a_setting_of_an_engine_that_is_not_there_yet() -> None:
     groups = {SPECS[name].group for name in LATER}
     assert groups == {"Language model: vLLM", "Mouth: Orpheus"}
-    assert {name for name, spec in SPECS.items() if spec.group in groups} == LATER
+    of_vllm = {n for n, spec in SPECS.items() if spec.group == "Language model: vLLM"}
+    assert of_vllm <= LATER, "one engine, which comes whole"
 
 
 def test_a_mark_is_found_on_a_test_and_on_one_case_of_it() -> None:

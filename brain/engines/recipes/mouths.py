@@ -8,7 +8,7 @@ from contextlib import aclosing
 from pathlib import Path
 
 from brain.engines.admission import AdmissionLimits
-from brain.engines.ladder import GivenUp, Rung
+from brain.engines.ladder import GivenUp, Progress, Rung
 from brain.engines.lane import Lane, LaneLimits
 from brain.engines.lane_ports import LaneSynthesizer
 from brain.engines.ports import EngineFailed, EngineUnavailable, Synthesizer, Ticket
@@ -99,15 +99,31 @@ async def check_synthesizer(engine: Synthesizer) -> None:
 
 
 def _orpheus(settings: Settings) -> Rung[Synthesizer]:
-    async def build(_: GivenUp) -> Synthesizer:
+    progress = Progress()
+
+    async def build(given_up: GivenUp) -> Synthesizer:
         if not settings.performance_mode:
             raise EngineUnavailable(
                 "TTS_BACKEND=orpheus needs PERFORMANCE_MODE=1: set it, or choose piper or espeak."
             )
         if over := excess(settings):
             raise EngineUnavailable(f"{over}.")
-        raise EngineUnavailable(
-            "Orpheus isn't in this version of the brain: set TTS_BACKEND=piper or espeak."
-        )
+        await imported("brain.engines.recipes.orpheus", "llama-cpp-python", "llm")
+        from brain.engines.recipes.orpheus import load_orpheus, orpheus_at_once
 
-    return Rung("orpheus", build, check_synthesizer)
+        try:
+            engine = await load_orpheus(settings, tell=progress)
+        except EngineUnavailable as error:
+            raise EngineUnavailable(f"Orpheus: {error}") from error
+        progress(f"{engine.info.model}, warming up")
+        admission = AdmissionLimits(
+            inflight=orpheus_at_once(settings), shed_beyond=settings.tts_busy_queue_threshold
+        )
+        return await _mouth(engine, admission, settings, given_up)
+
+    def files() -> tuple[Path, ...]:
+        folder = models_dir(settings.models_dir)
+        named = (settings.orpheus_model_path, settings.orpheus_decoder_path)
+        return tuple(located(name, folder) for name in named)
+
+    return Rung("orpheus", build, check_synthesizer, files=files, progress=progress)

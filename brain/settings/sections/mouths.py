@@ -39,6 +39,16 @@ class MouthSettings(BaseModel):
     tts_model_name: str = _orpheus(
         "canopylabs/orpheus-3b-0.1-ft", "Model of Orpheus: a repository on the hub", min_length=1
     )
+    orpheus_model_path: FileOrName = _orpheus(
+        "orpheus/orpheus-3b-0.1-ft-q4_k_m.gguf",
+        "Model of Orpheus for llama.cpp: a GGUF file, here or in MODELS_DIR",
+        min_length=1,
+    )
+    orpheus_decoder_path: FileOrName = _orpheus(
+        "orpheus/decoder_model.onnx",
+        "SNAC's decoder at 24 kHz: an ONNX file, here or in MODELS_DIR",
+        min_length=1,
+    )
     orpheus_voice: str = _orpheus("tara", "Voice of Orpheus, as the model names it", min_length=1)
     orpheus_gpu_memory_utilization: float = _orpheus(
         0.45, "Share of the GPU's memory that Orpheus takes", unit="of GPU", ge=0.01, le=1

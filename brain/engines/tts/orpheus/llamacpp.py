@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from brain.engines.llm.batcher import Batcher
 from brain.engines.llm.native import ContextShape, NativeContext, NativeModel, SettingNames
-from brain.engines.llm.request import Prepared, Request
+from brain.engines.llm.request import BatchCounters, Prepared, Request
 from brain.engines.llm.sampling import Sampler, Sampling
 from brain.engines.llm.serving import Serving
 from brain.engines.ports import (
@@ -58,6 +58,7 @@ class _Running:
 
     model: NativeModel
     context: NativeContext
+    batcher: Batcher
     worker: Worker
     serving: Serving
 
@@ -82,6 +83,11 @@ class LlamaCppTokens:
     @property
     def info(self) -> EngineInfo:
         return EngineInfo("llamacpp", self._options.model.name, "gpu" if self._on_gpu else "cpu")
+
+    @property
+    def counters(self) -> BatchCounters:
+        """What has been computed since the model was loaded."""
+        return replace(self._there().batcher.counters)
 
     def tokenize(self, text: str) -> list[int]:
         """As `TokenSource.tokenize`. (The vocabulary is never written: any thread may read it.)"""
@@ -177,7 +183,7 @@ async def _started(options: LlamaCppSpeech, tell: Callable[[str], None] | None) 
         batch=options.batch,
         may_share=model.keeps_all_positions,
     )
-    return _Running(model, context, worker, Serving(batcher, worker))
+    return _Running(model, context, batcher, worker, Serving(batcher, worker))
 
 
 def _open(

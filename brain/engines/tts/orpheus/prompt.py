@@ -24,6 +24,8 @@ _LONGEST = 200
 _LEAST_TOKENS, _TOKENS_A_CHARACTER, MOST_TOKENS = 250, 9, 2000
 """A second of sound is 82 tokens, and speech has 12 to 18 characters a second: this is for one who
 speaks 9, with a laugh before it. More is a model that doesn't find its end."""
+MOST_PROMPT_TOKENS = 4 * (_LONGEST + 40)
+"""With a voice and a tag, if each character took the four bytes and each byte a token."""
 
 _ANGLED = re.compile(r"<\s*[/|]?\s*([a-z][a-z0-9_-]{0,23})\s*[/|]?\s*>", re.IGNORECASE)
 

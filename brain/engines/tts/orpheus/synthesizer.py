@@ -22,7 +22,13 @@ from brain.engines.ports import (
     EngineUnavailable,
     Ticket,
 )
-from brain.engines.tts.orpheus.frames import FRAME_SAMPLES, SAMPLE_RATE, FrameAssembler, Windows
+from brain.engines.tts.orpheus.frames import (
+    FRAME_SAMPLES,
+    SAMPLE_RATE,
+    FrameAssembler,
+    Window,
+    Windows,
+)
 from brain.engines.tts.orpheus.prompt import VOICES, most_tokens, prompt_ids, spoken
 from brain.engines.tts.orpheus.source import SoundDecoder, TokenSource
 
@@ -36,12 +42,13 @@ class _Silent(EngineFailed):
 @dataclass(frozen=True)
 class OrpheusOptions:
     """`voice`: the default one. `idle_s`: longest wait for the next sound; `total_s`: for all
-    sound of one piece of text (some 20 s of speech). Time in which nobody takes the sound doesn't
-    count."""
+    sound of one piece of text (some 15 s of speech). Time in which nobody takes the sound doesn't
+    count. `at_once`: most frames that a decoder which has fallen behind takes at once."""
 
     voice: str = VOICES[0]
     idle_s: float = 8.0
     total_s: float = 60.0
+    at_once: int = 8
 
 
 class OrpheusSynthesizer:
@@ -148,17 +155,18 @@ class OrpheusSynthesizer:
         self, prompt: list[int], most: int, cancel: CancelToken
     ) -> AsyncGenerator[NDArray[np.float32], None]:
         """The sound of a prompt, as its tokens come; float32 at 24 kHz."""
-        frames, windows = FrameAssembler(), Windows()
+        frames, windows = FrameAssembler(), Windows(self._options.at_once)
         source = self._source.stream(prompt, max_tokens=most, cancel=cancel)
         async with aclosing(source) as tokens:
             async for ids in tokens:
-                for frame in frames.feed(ids):
-                    if (window := windows.feed(frame)) is not None:
-                        made = await self._decoder.decode(window.frames)
-                        yield made[window.start : window.stop]
-        if (window := windows.finish()) is not None:
-            made = await self._decoder.decode(window.frames)
-            yield made[window.start : window.stop]
+                # (What is made while one is decoded comes in one delta, and is decoded at once.)
+                for window in windows.feed(list(frames.feed(ids))):
+                    yield await self._decoded(window)
+        if (rest := windows.finish()) is not None:
+            yield await self._decoded(rest)
+
+    async def _decoded(self, window: Window) -> NDArray[np.float32]:
+        return (await self._decoder.decode(window.frames))[window.start : window.stop]
 
     async def _reset(self, generation: int, error: EngineError) -> None:
         """Load the model anew, unless somebody has since `generation`. Raises as the source."""

@@ -11,6 +11,7 @@ from brain.engines.tts.orpheus.frames import (
     FRAME_SAMPLES,
     Frame,
     FrameAssembler,
+    Window,
     Windows,
     layers,
 )
@@ -109,19 +110,44 @@ def test_the_windows_keep_each_frame_once_and_in_order(frames: int) -> None:
     kept: list[int] = []
     sizes = []
     for number in range(frames):
-        window = windows.feed((number,) * 7)
-        assert (window is None) is (number < 3), "sound comes from the 28th token on"
-        if window is not None:
+        made = list(windows.feed([(number,) * 7]))
+        assert len(made) == (number >= 3), "sound comes from the 28th token on"
+        for window in made:
             assert [frame[0] for frame in window.frames] == list(range(number - 3, number + 1))
-            kept += whole_frames(window.frames, window.start, window.stop)
-            sizes.append(window.stop - window.start)
-    assert sizes[1:] == [2048] * (len(sizes) - 1), "and then 2048:4096 of each window"
+            kept += whole_frames(window)
+            sizes.append((window.start, window.stop))
+    assert sizes[:1] == [(0, 4096)][: len(sizes)]
+    assert sizes[1:] == [(2048, 4096)] * (len(sizes) - 1), "then the second frame of each"
     last = windows.finish()
     if last is not None:
-        kept += whole_frames(last.frames, last.start, last.stop)
+        kept += whole_frames(last)
     assert kept == list(range(frames))
 
 
-def whole_frames(frames: tuple[Frame, ...], start: int, stop: int) -> list[int]:
-    assert start % FRAME_SAMPLES == stop % FRAME_SAMPLES == 0
-    return [frame[0] for frame in frames[start // FRAME_SAMPLES : stop // FRAME_SAMPLES]]
+@given(st.integers(1, 9), st.lists(st.integers(0, 12), max_size=12))
+def test_what_comes_at_once_is_decoded_at_once(most: int, deltas: list[int]) -> None:
+    windows = Windows(most)
+    frames = [(number,) * 7 for number in range(sum(deltas))]
+    kept: list[int] = []
+    made = 0
+    for index, size in enumerate(deltas):
+        start = sum(deltas[:index])
+        for window in windows.feed(frames[start : start + size]):
+            made += 1
+            wanted = whole_frames(window)
+            kept += wanted
+            there = [frame[0] for frame in window.frames]
+            assert len(there) <= most + 6
+            assert wanted[0] == 0 or wanted[0] - 1 in there, "one before"
+            assert wanted[-1] + 2 in there, "two after"
+    assert made <= sum(-(-size // most) for size in deltas)
+    rest = windows.finish()
+    assert kept + (whole_frames(rest) if rest is not None else []) == list(range(len(frames)))
+
+
+def whole_frames(window: Window) -> list[int]:
+    """Which frames' sound is kept of it."""
+    first, last = window.start / FRAME_SAMPLES, window.stop / FRAME_SAMPLES
+    assert first.is_integer()
+    assert last.is_integer()
+    return [frame[0] for frame in window.frames[int(first) : int(last)]]

@@ -63,7 +63,7 @@ def test_the_sound_of_a_model_is_that_of_the_slow_reference(models: Path) -> Non
         assert len(ids) < most_tokens(TEXT), "and comes to its end"
         assert END not in ids
         decoder = await SnacOnThread.load(models / "snac.onnx")
-        mouth = OrpheusSynthesizer(source, decoder, OrpheusOptions())
+        mouth = OrpheusSynthesizer(source, decoder, OrpheusOptions(at_once=1))
         assert (mouth.info.name, mouth.info.model) == ("orpheus", "orpheus.gguf")
         blocks = [block async for block in mouth.stream(TEXT, ticket=Ticket("a"))]
         assert np.array_equal(

@@ -147,7 +147,7 @@ def test_the_streamed_sound_is_that_of_the_slow_reference(
     for size in [*sizes, len(ids)]:
         script.append(ids[start : start + size])
         start += size
-    heard = run_virtual(said(voice(ScriptedSource(script), decoder)))
+    heard = run_virtual(said(voice(ScriptedSource(script), decoder, at_once=1)))
     assert len(heard) == frames * 2048, "all frames, the first and the last, too"
     assert np.array_equal(heard, slow_sound(ids, snac))
 
@@ -160,6 +160,24 @@ def test_the_windows_are_near_the_whole_and_not_the_same(snac: Path) -> None:
     assert len(windowed) == len(whole) == 40 * 2048
     loss_db = 10 * np.log10(np.mean(whole**2) / np.mean((windowed - whole) ** 2))
     assert 10 < loss_db < 40
+
+
+def test_a_decoder_that_is_behind_takes_more_at_once_and_loses_nothing(
+    snac: Path, decoder: InlineDecoder
+) -> None:
+    ids = speech(30)
+    sizes: list[int] = []
+
+    class Counted(InlineDecoder):
+        async def decode(self, frames: Sequence[Frame]) -> NDArray[np.float32]:
+            sizes.append(len(frames))
+            return await super().decode(frames)
+
+    heard = run_virtual(said(voice(ScriptedSource([ids[:28], ids[28:]]), Counted(snac))))
+    assert sizes == [4, 11, 11, 11, 5, 4]
+    whole = whole_sound(ids, snac)
+    assert len(heard) == len(whole)
+    assert np.corrcoef(heard, whole)[0, 1] > 0.95
 
 
 def test_the_first_sound_comes_with_the_28th_token_and_then_a_block_each_7(

@@ -28,9 +28,15 @@ _NORMAL, _CONTROL = 1, 3
 _ALIGNMENT = 32
 
 
-def write_orpheus(path: Path, *, likely_end: float = 1 / 100, seed: int = 1) -> Path:
-    """Write the model to `path`. `likely_end`: that a token is the end of speech (0: never)."""
-    tensors = _tensors(np.random.default_rng(seed), likely_end)
+def write_orpheus(
+    path: Path, *, likely_end: float = 1 / 100, orderly: bool = False, seed: int = 1
+) -> Path:
+    """Write the model to `path`. `likely_end`: that a token is the end of speech (0: never).
+
+    `orderly`: it ends after whole frames alone, `likely_end` after each, and garbage between two
+    tokens doesn't make it lose its place; so it says something each time.
+    """
+    tensors = _tensors(np.random.default_rng(seed), likely_end, orderly)
     header = struct.pack("<4sIQQ", b"GGUF", 3, len(tensors), len(_FACTS) + 3)
     for key, (kind, value) in _FACTS.items():
         header += _text(key) + struct.pack("<I", kind) + _plain(kind, value)
@@ -73,7 +79,9 @@ _FACTS: dict[str, tuple[int, Any]] = {
 }
 
 
-def _tensors(random: np.random.Generator, likely_end: float) -> dict[str, NDArray[Any]]:
+def _tensors(
+    random: np.random.Generator, likely_end: float, orderly: bool
+) -> dict[str, NDArray[Any]]:
     def matrix(rows: int, columns: int, size: float) -> NDArray[np.float16]:
         scale = size / np.sqrt(columns)
         return (random.standard_normal((rows, columns), np.float32) * scale).astype(np.float16)
@@ -90,12 +98,13 @@ def _tensors(random: np.random.Generator, likely_end: float) -> dict[str, NDArra
         output[ids, (place - 1) % 7] = loud
     embeddings[_START_OF_SPEECH, 6] = 3
     for token in GARBAGE:  # after which it goes on at any place
-        embeddings[token, token % 7] = 3
+        embeddings[token, 3 if orderly else token % 7] = 3
     # All eight dimensions are about 3.4 after the norm; the sampler's temperature is 0.6.
     share = 0.6 / 3.4
-    output[list(GARBAGE), _CONSTANT] = loud + share * np.log(_CODES * 0.05 / len(GARBAGE))
+    garbage = loud + share * np.log(_CODES * 0.05 / len(GARBAGE))
+    output[list(GARBAGE), 3 if orderly else _CONSTANT] = garbage
     end = loud + share * np.log(_CODES * likely_end) if likely_end else -loud
-    output[END, _CONSTANT] = end
+    output[END, 6 if orderly else _CONSTANT] = end
     tensors = {"token_embd.weight": embeddings, "output.weight": output}
     head = _WIDTH // _HEADS
     for layer in range(_LAYERS):

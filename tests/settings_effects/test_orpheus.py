@@ -1,0 +1,166 @@
+"""The settings of Orpheus, with tiny models that speak as it does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from brain.engines.ladder import EngineState, Ladder
+from brain.engines.ladder_ports import LadderSynthesizer
+from brain.engines.ports import CancelToken, EngineTimeout, Ticket
+from brain.engines.recipes import synthesizer_rungs
+from brain.engines.recipes.orpheus import (
+    load_orpheus,
+    orpheus_at_once,
+    orpheus_options,
+    orpheus_speech,
+)
+from brain.engines.tts.orpheus.llamacpp import LlamaCppTokens
+from brain.engines.tts.orpheus.synthesizer import OrpheusSynthesizer
+from brain.settings import Settings
+from tests.engines.tts.orpheus.test_synthesizer import InlineDecoder, ScriptedSource, speech
+from tests.engines.tts.orpheus.tiny_gguf import write_orpheus
+from tests.engines.tts.orpheus.tiny_snac import write_snac
+from tests.virtual_time import run_virtual
+
+ENDLESS = "endless.gguf"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A models folder with an Orpheus that is brief, and one that never finds its end."""
+    models = tmp_path_factory.mktemp("models")
+    (models / "orpheus").mkdir()
+    default = Settings()
+    write_orpheus(models / default.orpheus_model_path, likely_end=1 / 5, orderly=True)
+    write_orpheus(models / ENDLESS, likely_end=0)
+    write_snac(models / default.orpheus_decoder_path)
+    return models
+
+
+def chosen(folder: Path, **changes: Any) -> Settings:
+    return Settings(
+        tts_backend="orpheus", performance_mode=True, cpu_threads=1, models_dir=str(folder),
+        **changes,
+    )  # fmt: skip
+
+
+def run(settings: Settings, main: Callable[[LadderSynthesizer], Awaitable[Any]]) -> Any:
+    async def whole() -> Any:
+        ladder = Ladder("tts", synthesizer_rungs(settings))
+        try:
+            await ladder.start()
+            await ladder.climb()
+            return await main(LadderSynthesizer(ladder))
+        finally:
+            await ladder.close()
+
+    return asyncio.run(whole())
+
+
+async def state(mouth: LadderSynthesizer) -> EngineState:
+    return mouth.ladder.state
+
+
+@pytest.mark.setting("ORPHEUS_MODEL_PATH", "ORPHEUS_DECODER_PATH", "MODELS_DIR")
+def test_orpheus_speaks_if_its_two_files_are_there(folder: Path, tmp_path: Path) -> None:
+    there = run(chosen(folder), state)
+    assert (there.active, there.model, there.reason) == (
+        "orpheus", "orpheus-3b-0.1-ft-q4_k_m.gguf", ""
+    )  # fmt: skip
+    other = tmp_path / "another.gguf"
+    other.symlink_to(folder / Settings().orpheus_model_path)
+    assert run(chosen(folder, orpheus_model_path=str(other)), state).model == "another.gguf"
+    for name in ("orpheus_model_path", "orpheus_decoder_path"):
+        gone = run(chosen(folder, **{name: str(tmp_path / "absent")}), state)
+        assert (gone.wanted, gone.active) == ("orpheus", "piper")
+        assert gone.reason.startswith("Orpheus: There is no")
+        assert name.upper() in gone.reason
+
+
+@pytest.mark.setting("ORPHEUS_VOICE")
+def test_the_voice(folder: Path) -> None:
+    async def main(settings: Settings) -> str:
+        mouth = await load_orpheus(settings)
+        await mouth.close()
+        return mouth.voices[0]
+
+    assert asyncio.run(main(chosen(folder))) == "tara"
+    assert asyncio.run(main(chosen(folder, orpheus_voice="leo"))) == "leo"
+
+
+@pytest.mark.setting("ORPHEUS_MAX_MODEL_LEN")
+def test_a_text_and_its_sound_have_so_much_room(folder: Path) -> None:
+    async def main() -> int:
+        settings = chosen(folder, orpheus_model_path=ENDLESS, orpheus_max_model_len=256)
+        mouth = await load_orpheus(settings)
+        blocks = [block async for block in mouth.stream("Hello.", ticket=Ticket("a"))]
+        await mouth.close()
+        return len(blocks)
+
+    # Of 304 tokens, which are 43 frames at most, 238 have room beside the prompt.
+    assert 10 < asyncio.run(main()) <= 34
+    assert orpheus_at_once(Settings(orpheus_max_model_len=2000)) == 1
+    assert orpheus_at_once(Settings(orpheus_max_model_len=8192)) == 2
+
+
+@pytest.mark.setting("ORPHEUS_MAX_NUM_SEQS")
+@pytest.mark.parametrize(("most", "at_once"), [(1, False), (2, True)])
+def test_so_many_speak_at_once(folder: Path, most: int, at_once: bool) -> None:
+    async def main() -> None:
+        settings = chosen(folder, orpheus_model_path=ENDLESS, orpheus_max_num_seqs=most)
+        mouth = await load_orpheus(settings)
+        one, other = (mouth.stream("Hello.", ticket=Ticket(name)) for name in "ab")
+        await anext(one)
+        second = asyncio.ensure_future(anext(other))
+        for _ in range(12):
+            await anext(one)
+        assert second.done() is at_once
+        await one.aclose()
+        await second
+        await other.aclose()
+        await mouth.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.setting("ORPHEUS_MAX_NUM_BATCHED_TOKENS")
+@pytest.mark.parametrize(("size", "steps"), [(16, 3), (512, 1)])
+def test_a_prompt_is_computed_in_steps(folder: Path, size: int, steps: int) -> None:
+    async def main() -> int:
+        options = orpheus_speech(chosen(folder, orpheus_max_num_batched_tokens=size))
+        source = await LlamaCppTokens.load(options)
+        stream = source.stream([9] * 48, max_tokens=1, cancel=CancelToken())
+        assert len([token async for ids in stream for token in ids]) == 1
+        batches = source.counters.batches
+        await source.close()
+        return batches
+
+    assert asyncio.run(main()) == steps
+
+
+@pytest.mark.setting("ORPHEUS_IDLE_TIMEOUT_S", "ORPHEUS_TOTAL_TIMEOUT_S")
+@pytest.mark.parametrize(
+    ("changes", "told", "after_s"),
+    [
+        # Once, a second to start it anew, and once more.
+        ({"orpheus_idle_timeout_s": 3}, "ORPHEUS_IDLE_TIMEOUT_S", 3 + 1 + 3),
+        ({"orpheus_total_timeout_s": 5}, "ORPHEUS_TOTAL_TIMEOUT_S", 5 + 1 + 5),
+        ({}, "ORPHEUS_IDLE_TIMEOUT_S", 8 + 1 + 8),
+    ],
+)
+def test_patience(folder: Path, changes: dict[str, Any], told: str, after_s: float) -> None:
+    async def main() -> None:
+        settings = Settings(**changes)
+        decoder = InlineDecoder(folder / settings.orpheus_decoder_path)
+        source = ScriptedSource([speech(2), 100.0])
+        mouth = OrpheusSynthesizer(source, decoder, orpheus_options(settings))
+        with pytest.raises(EngineTimeout, match=told):
+            await anext(mouth.stream("Hello.", ticket=Ticket("a")))
+        assert asyncio.get_running_loop().time() == pytest.approx(after_s)
+
+    run_virtual(main())
