@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -357,6 +358,21 @@ def test_a_file_that_is_no_text_is_told_of(tmp_path: Path) -> None:
     (tmp_path / "brain.env").unlink()
     (tmp_path / "brain.env").mkdir()
     with pytest.raises(SettingsError, match=r"brain\.env can't be read: Is a directory"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("blank", ["\n", "#\n", " ", "A=", '"', "A='\n"])
+def test_no_settings_file_is_too_large_or_too_empty_to_start(tmp_path: Path, blank: str) -> None:
+    """100 MB of anything, 60 KB of nothing, and a pipe that nobody writes to."""
+    file = tmp_path / "brain.env"
+    file.write_text(blank * (60_000 // len(blank)))
+    assert read(tmp_path, lenient=True).brain_profile == "pocket"
+    os.truncate(file, 100 << 20)
+    with pytest.raises(SettingsError, match=r"brain\.env can't be read: it has more than 64 KiB"):
+        read(tmp_path)
+    file.unlink()
+    os.mkfifo(file)
+    with pytest.raises(SettingsError, match=r"brain\.env can't be read: it isn't a file"):
         read(tmp_path)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,9 @@ PROFILES = Path(__file__).resolve().parent.parent / "profiles"
 CONFIG_DIR = Path("/etc/brain")
 ENVIRONMENT = "environment"
 """The origin of what the process environment sets."""
+_MOST_BYTES = 64 << 10
 # A line that sets a token, or was to; maybe inside of a value whose quotes aren't closed.
-_TOKEN = re.compile(r"^\s*(?:export\s+)?BRAIN_TOKEN", re.IGNORECASE | re.MULTILINE)
+_TOKEN = re.compile(r"^[^\S\n]*(?:export[^\S\n]+)?BRAIN_TOKEN", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -68,16 +70,31 @@ def file_layer(path: Path, *, strict: bool) -> Layer | None:
     A file that can't be read, or a line that isn't `NAME=VALUE`, is a problem and no more.
     """
     try:
-        # utf-8-sig: an editor on Windows may have left a byte order mark.
-        text = path.read_text(encoding="utf-8-sig")
+        text = _text(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it isn't UTF-8 text"
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
         line = f"{path} can't be read: {reason}"
         problem = Problem("error", "", line, str(path), file_unread=True)
         return Layer((), (problem,), strict)
     return parse(text, str(path), strict=strict)
+
+
+def _text(path: Path) -> str:
+    """Raises OSError, or `ValueError` with what is wrong with the file."""
+    kind = path.stat().st_mode
+    if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):  # a pipe would be waited for, for ever
+        raise ValueError("it isn't a file")
+    with path.open("rb") as file:
+        data = file.read(_MOST_BYTES + 1)
+    if len(data) > _MOST_BYTES:
+        raise ValueError(f"it has more than {_MOST_BYTES >> 10} KiB")
+    try:
+        # utf-8-sig: an editor on Windows may have left a byte order mark.
+        return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError:
+        raise ValueError("it isn't UTF-8 text") from None
 
 
 def parse(text: str, origin: str, *, strict: bool) -> Layer:

@@ -16,9 +16,9 @@ import pytest
 from brain.cli import main
 from brain.ops import logs
 from brain.ops.bundle.pack import presentable
-from brain.ops.bundle.redact import Redactor
+from brain.ops.bundle.redact import Redactor, secrets_of
 from brain.ops.doctor import examine
-from brain.settings import SPECS
+from brain.settings import SPECS, load
 
 # One of each place where a secret may be; none looks like one by its form alone but the last three.
 OLD, NEW, HUB, KEY, FILED, CREDENTIAL, OVERRULED = (
@@ -127,3 +127,14 @@ def test_masks_leave_the_rest_alone() -> None:
     assert Redactor([]).clean(kept) == kept
     key = "-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----"
     assert "MIIE" not in Redactor([]).clean(key)
+
+
+def test_a_file_of_secrets_that_is_none_holds_nobody_up(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    (tmp_path / "real").write_text("one, two\n# three\n")
+    for name in ("pipe", "none", "a\\x00b", "real"):
+        (tmp_path / "brain.env").write_text(f'BRAIN_TOKEN_FILE="{tmp_path}/{name}"\n')
+        settings = load(environ={}, config_dir=tmp_path, lenient=True)
+        found = secrets_of(settings, {"BRAIN_CONFIG_DIR": str(tmp_path)})
+        assert found == ({"one", "two"} if name == "real" else set())

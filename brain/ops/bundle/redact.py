@@ -18,6 +18,8 @@ from brain.settings.layers import config_dir
 from brain.settings.load import layers_above_the_profile
 
 MASK = "***"
+_MOST_BYTES = 1 << 20
+"""Of a file of secrets; the brain takes a smaller one."""
 _SECRET_NAME = re.compile(r"TOKEN|KEY|SECRET|PASSWORD|PASSWD|CREDENTIAL", re.IGNORECASE)
 _LOOKS = (
     # In an address: ?token=…, and user:password@host.
@@ -98,8 +100,11 @@ def _credentials(environ: Mapping[str, str]) -> Iterator[str]:
 
 def _lines(file: Path) -> Iterator[str]:
     try:
-        text = file.read_text(encoding="utf-8", errors="replace")
-    except OSError:
+        if not file.is_file():  # a pipe would be waited for, for ever
+            return
+        with file.open("rb") as secrets:
+            text = secrets.read(_MOST_BYTES).decode("utf-8", "replace")
+    except (OSError, ValueError):
         return
     for line in text.splitlines():
         for part in line.split(","):

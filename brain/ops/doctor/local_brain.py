@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import ssl
@@ -15,6 +16,9 @@ from brain.settings import Settings
 from brain.settings.access import Access, access_of
 
 CREDENTIALS = Path("/run/credentials/brain.service")
+_MOST_BYTES = 4 << 20
+_NO_SENSE = (ValueError, RecursionError, http.client.HTTPException)
+"""What comes of an answer that isn't HTTP, JSON, or an address that is none."""
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}  # noqa: S104 - not bound to
 
 
@@ -66,7 +70,7 @@ def look(settings: Settings, *, patience_s: float = 5.0) -> RunningBrain:
 def _look(settings: Settings, base: str, patience_s: float) -> RunningBrain:
     try:
         _, ready = _get(settings, f"{base}/ready", patience_s)
-    except (ValueError, ssl.SSLError) as error:
+    except (*_NO_SENSE, ssl.SSLError) as error:
         return RunningBrain(base, "other", f"it doesn't answer as a brain: {error}")
     except urllib.error.URLError as error:
         refused = isinstance(error.reason, ConnectionRefusedError)
@@ -87,13 +91,13 @@ def _look(settings: Settings, base: str, patience_s: float) -> RunningBrain:
 def _asked(settings: Settings, url: str, patience_s: float) -> dict[str, Any] | None:
     try:
         status, body = _get(settings, url, patience_s)
-    except (OSError, ValueError):
+    except (OSError, *_NO_SENSE):
         return None
     return body if status in (200, 503) else None
 
 
 def _get(settings: Settings, url: str, patience_s: float) -> tuple[int, dict[str, Any]]:
-    """Status and JSON object. Raises OSError, and ValueError for anything else than that."""
+    """Status and JSON object. Raises OSError, and one of `_NO_SENSE` for anything else."""
     headers = {"Authorization": f"Bearer {shown}"} if (shown := token(settings)) else {}
     request = urllib.request.Request(url, headers=headers)  # noqa: S310 - our own
     opener = urllib.request.build_opener(
@@ -101,10 +105,10 @@ def _get(settings: Settings, url: str, patience_s: float) -> tuple[int, dict[str
     )
     try:
         with opener.open(request, timeout=patience_s) as answer:
-            return _status_and_object(answer.status, answer.read())
+            return _status_and_object(answer.status, answer.read(_MOST_BYTES))
     except urllib.error.HTTPError as error:
         with error:
-            return _status_and_object(error.code, error.read())
+            return _status_and_object(error.code, error.read(_MOST_BYTES))
 
 
 def _status_and_object(status: int, body: bytes) -> tuple[int, dict[str, Any]]:

@@ -184,6 +184,7 @@ def answering(status: int, body: bytes) -> Iterator[int]:
         (200, b"[1]"),
         (500, b'"x"'),
         (200, b'{"engines": {"llm": 1}, "profile": "pocket"}'),
+        (200, b"[" * 200_000),
     ],
 )
 def test_another_program_is_no_brain(status: int, body: bytes) -> None:
@@ -191,6 +192,29 @@ def test_another_program_is_no_brain(status: int, body: bytes) -> None:
         found = local_brain.look(Settings(server_port=port))
     assert found.is_a == "other"
     assert found.reason
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", b"\0" * 70_000],
+)
+def test_neither_is_one_that_speaks_no_http(said: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(said)
+
+        threading.Thread(target=answer, daemon=True).start()
+        found = local_brain.look(Settings(server_port=listener.getsockname()[1]))
+    assert (found.is_a, bool(found.reason)) == ("other", True)
+
+
+def test_a_host_that_is_no_address_ends_no_doctor() -> None:
+    for host in ("a b", "[::", "x/y?#", "fe80::1%eth0", "\u00e4" * 80):
+        assert local_brain.look(Settings(server_host=host), patience_s=0.5).is_a != "brain"
 
 
 def test_nobody_and_somebody_who_says_nothing() -> None:
