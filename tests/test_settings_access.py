@@ -252,3 +252,13 @@ def test_a_locked_brain_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture
     assert body["degraded"]
     assert body["access"] == {"token": True, "tls": False, "locked": True, "local_only": False}
     assert "lets nobody in" in body["problems"][0]
+
+
+def test_a_state_folder_that_nobody_can_look_into_stops_no_brain(tmp_path: Path) -> None:
+    """Such as one that root made; here it is one whose name no file system has room for."""
+    closed = tmp_path / ("x" * 300)
+    settings = load(environ={"STATE_DIR": str(closed)}, config_dir=tmp_path / "none")
+    assert way_in(settings, {}, lenient=True)[1].open_to_all
+    (tmp_path / "brain.env").mkdir()  # what can't be read may have held a token
+    settings = load(environ={"STATE_DIR": str(closed)}, config_dir=tmp_path, lenient=True)
+    assert way_in(settings, {}, lenient=True)[1].locked

@@ -130,8 +130,14 @@ def _milder(problems: list[Problem]) -> list[Problem]:
 
 
 def had_tokens_before(state: Path) -> bool:
-    """Whether the last start that could tell had tokens, by what it left in the state folder."""
-    return (state / _MARK).exists()
+    """Whether the last start that could tell had tokens, by what it left in the state folder.
+
+    So it is taken to have had where nobody can look.
+    """
+    try:
+        return (state / _MARK).exists()
+    except OSError:  # a folder that is closed to us, such as one that root made
+        return True
 
 
 def remember_tokens(access: Access, settings: Settings, state: Path) -> None:
