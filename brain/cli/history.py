@@ -14,7 +14,7 @@ from brain.history.database import DAMAGED, FILE, Database
 from brain.history.keeper import POLL_S
 from brain.history.records import BadRecord, decode
 from brain.settings import Settings
-from brain.settings.places import state_dir
+from brain.settings.places import SERVICE_DIR, state_dir
 
 
 def list_robots(settings: Settings) -> int:
@@ -56,9 +56,17 @@ def _forget(database: Database, robot: str) -> int:
     return 0
 
 
+def _folder(settings: Settings) -> Path:
+    """The service's, for whoever may look there and names no other: what a robot said to it is what
+    is asked for, and not what root once said to a brain of its own."""
+    if not settings.state_dir and os.access(SERVICE_DIR / FILE, os.R_OK | os.W_OK):
+        return SERVICE_DIR
+    return state_dir(settings, os.environ)
+
+
 def _with_database(settings: Settings, use: Callable[[Database], int]) -> int:
     try:
-        folder: Path = state_dir(settings, os.environ)
+        folder = _folder(settings)
         if not (folder / FILE).exists():
             print(f"no conversations in {folder} (STATE_DIR names another folder)", file=sys.stderr)
             return 1
