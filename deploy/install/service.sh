@@ -83,13 +83,11 @@ put_command() {
         warn "${command#"$root"} is somebody else's and stays; ours is $leads"
         return
     fi
-    step "link ${command#"$root"} to it" link_command "$leads"
+    step "link ${command#"$root"} to it" link_command "$leads" ||
+        warn "${command#"$root"} can't be made, so the command is $leads; the service needs it not"
 }
 
-link_command() {
-    mkdir -p "$(dirname "$command")"
-    ln -s "$1" "$command"
-}
+link_command() { mkdir -p "$(dirname "$command")" && ln -s "$1" "$command"; }
 
 # Restarts it if anything changed; status 1 if it doesn't become READY.
 start_and_wait() {

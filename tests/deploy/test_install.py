@@ -290,6 +290,17 @@ def test_a_program_of_the_same_name_stays(machine: Machine) -> None:
     assert command.read_text() == "somebody else's\n"
 
 
+def test_a_place_of_commands_that_cannot_be_written_stops_no_service(machine: Machine) -> None:
+    """As on a system whose /usr/local is read-only; here a file is in the way."""
+    places = machine.root / "usr/local/bin"
+    shutil.rmtree(places)
+    places.write_text("")
+    done = machine.install("--profile", "laptop", script=machine.base / "current/deploy/install.sh")
+    assert done.status == 0, done.err
+    assert "the command is /opt/robot-brain/current/bin/brain" in done.err
+    assert "is READY with profile laptop" in done.out
+
+
 def test_where_no_systemd_runs_it_is_left_to_the_next_boot(machine: Machine, houses: Path) -> None:
     """Installing into an image of a disk."""
     shutil.rmtree(machine.root / "run/systemd")
