@@ -15,6 +15,7 @@ import hashlib
 import json
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -57,11 +58,17 @@ class Load:
 
     def __init__(self, path: Path, handle: int) -> None:
         self._path, self._handle = path, handle
+        self._ended = threading.Lock()
 
     def end(self) -> None:
-        """The note is taken away."""
-        with contextlib.suppress(OSError):
+        """The note is taken away. Twice is the same as once."""
+        if not self._ended.acquire(blocking=False):
+            return
+        try:
             self._path.unlink(missing_ok=True)
+        except OSError:  # a folder that was closed meanwhile: then let the note say so
+            with contextlib.suppress(OSError):
+                _write(self._handle, _Note())
         os.close(self._handle)
 
 
@@ -139,11 +146,23 @@ def guarded(rung: Rung[E], kind: Kind, loads: Loads, settings: str) -> Rung[E]:
         seen = await asyncio.to_thread(fingerprint, made_of)
         what = hashlib.sha256(f"{__version__} {settings} {seen}".encode()).hexdigest()
         name = str(made_of[0])
-        load = await asyncio.to_thread(loads.begin, key, what, name, embedded=rung.embedded)
+        begun: list[Load] = []
+        stopped = threading.Event()
+
+        def begin() -> None:
+            load = loads.begin(key, what, name, embedded=rung.embedded)
+            if load is not None:
+                begun.append(load)
+                if stopped.is_set():
+                    load.end()
+
         try:
+            await asyncio.to_thread(begin)
             return await rung.build(given_up)
         finally:
-            if load is not None:
+            # (A stop may come while the thread waits for the disk: that isn't the load's fault.)
+            stopped.set()
+            for load in begun:
                 load.end()
 
     return replace(rung, build=build)

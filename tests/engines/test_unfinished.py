@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
+import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 
 from brain.engines.ladder import GivenUp, Rung
 from brain.engines.ports import EngineUnavailable, LanguageModel
-from brain.engines.unfinished import WAITS_S, Loads, guarded
+from brain.engines.unfinished import WAITS_S, Load, Loads, guarded
 from tests.scripted_engines import ScriptedMind
 
 KEY, MODEL = "llm-llamacpp", "/models/big.gguf"
@@ -204,3 +206,44 @@ def test_a_load_that_only_fails_is_none_that_ended_the_process(machine: Machine,
         await rung.build(lambda _: None)
 
     asyncio.run(main())
+
+
+def test_a_stop_while_the_note_waits_for_the_disk_is_not_the_models_fault(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits, disk = threading.Event(), threading.Event()
+    begin = Loads.begin
+
+    def slow(self: Loads, *about: str, embedded: bool = False) -> Load | None:
+        waits.set()
+        disk.wait(10)
+        return begin(self, *about, embedded=embedded)
+
+    async def live() -> None: ...
+
+    async def main() -> None:
+        shop = Workshop(machine.state / "big.gguf", live)
+        shop.file.write_text("whole")
+        building = asyncio.ensure_future(shop.rung(machine).build(lambda _: None))
+        await asyncio.to_thread(waits.wait, 10)
+        building.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await building
+        disk.set()
+
+    monkeypatch.setattr(Loads, "begin", slow)
+    asyncio.run(main())  # which waits for the thread
+    assert list((machine.state / "loading").iterdir()) == []
+
+
+def test_a_note_that_cannot_be_taken_away_says_that_all_is_well(machine: Machine) -> None:
+    load = machine.brain().begin(KEY, "it", MODEL)
+    assert load is not None
+    notes, elsewhere = machine.state / "loading", machine.state / "elsewhere"
+    notes.rename(elsewhere)
+    (notes / f"{KEY}.json" / "in the way").mkdir(parents=True)
+    load.end()
+    load.end()
+    shutil.rmtree(notes)
+    elsewhere.rename(notes)
+    machine.loads(machine.brain())
