@@ -49,7 +49,7 @@ tag=$("$python" -c 'import sys; print("cp%d%d" % sys.version_info[:2])')
 recipe() {
     echo "$tag $(uname -m) $cmake_args"
     cd "$repository"
-    find brain deploy appliance.lock llama-cpp.lock pyproject.toml README.md LICENSE NOTICE -type f \
+    find brain deploy docs appliance.lock llama-cpp.lock pyproject.toml README.md LICENSE NOTICE -type f \
         -not -path '*/__pycache__/*' -print0 | sort -z | xargs -0 sha256sum
 }
 made_from=$(recipe | sha256sum)
@@ -126,9 +126,10 @@ cp "$wheel" "$out/"
 } >"$out/requirements.txt"
 echo "llama-cpp-python==$version" >"$out/constraints.txt"
 
-# The installer comes along: a stick with this folder is all that a machine needs.
-rm -rf "$out/deploy"
-cp -r "$here" "$out/deploy"
+# The installer and the pages come along: a stick with this folder is all that a machine needs, and
+# whoever stands before it.
+rm -rf "$out"/{deploy,docs,README.md}
+cp -r "$repository"/{deploy,docs,README.md} "$out/"
 
 cd "$out"
 # Of an earlier lock.
@@ -136,7 +137,7 @@ for file in *.whl; do
     case $file in robot_brain-*) continue ;; esac
     grep -q "sha256:$(sha256sum "$file" | cut -d' ' -f1)" requirements.txt || rm "$file"
 done
-find ./*.whl requirements.txt constraints.txt deploy -type f -print0 | sort -z |
+find ./*.whl requirements.txt constraints.txt README.md deploy docs -type f -print0 | sort -z |
     xargs -0 sha256sum >.SHA256SUMS.part
 mv .SHA256SUMS.part SHA256SUMS
 echo "$made_from" >.made-from

@@ -143,6 +143,11 @@ fill_version() {
     fi
     ln -s ../venv/bin/brain "$target/bin/brain"
     cp -r "$here" "$target/deploy"
+    # The pages, for who stands before the machine without internet.
+    if [ -e "$here/../docs/operations.md" ]; then
+        cp -r "$here"/../{docs,README.md} "$target/"
+        chmod -R u=rwX,go=rX "$target"/{docs,README.md}
+    fi
     # A stick with a FAT file system knows no modes.
     chmod -R u=rwX,go=rX "$target/deploy"
     chmod 0755 "$target"/deploy/{,*/}*.sh "$target"/deploy/systemd/brain-{last-resort,memory-prepare}

@@ -317,10 +317,10 @@ prepare
 write_constraints
 write_requirements
 if [ -n "$everything" ]; then check_on_gpu; fi
-# The installer comes along: a stick with this folder is all that another board needs.
-rm -rf "$out/deploy"
-cp -r "$repository/deploy" "$out/deploy"
-(cd "$out" && find ./*.whl requirements.txt constraints.txt deploy -type f -print0 | sort -z |
+# The installer and the pages come along: a stick with this folder is all that another board needs.
+rm -rf "$out"/{deploy,docs,README.md}
+cp -r "$repository"/{deploy,docs,README.md} "$out/"
+(cd "$out" && find ./*.whl requirements.txt constraints.txt README.md deploy docs -type f -print0 | sort -z |
     xargs -0 sha256sum >.SHA256SUMS.part && mv .SHA256SUMS.part SHA256SUMS)
 say "ready: $out; install from it with"
 say "  sudo bash $out/deploy/install.sh --profile orin-nx"

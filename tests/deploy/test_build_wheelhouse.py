@@ -96,7 +96,8 @@ def test_a_wheelhouse_is_whole_and_brings_its_installer(fill: Fill) -> None:
     sums = subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=fill.out)
     assert sums.returncode == 0
     signed = (fill.out / "SHA256SUMS").read_text()
-    assert all(name in signed for name in ("deploy/install.sh", "robot_brain", "requirements.txt"))
+    brought = ("deploy/install.sh", "docs/operations.md", "robot_brain", "requirements.txt")
+    assert all(name in signed for name in brought)
     assert fill.compiled_with() == ["-DGGML_NATIVE=OFF -DGGML_AVX512=OFF"]
 
 

@@ -73,6 +73,9 @@ def test_what_an_installation_is(template: Machine) -> None:
         assert (template.root / "etc/systemd/system" / unit.name).read_text() == unit.read_text()
     for name in ("systemd/brain-last-resort", "systemd/brain-memory-prepare", "install.sh"):
         assert (current / "deploy" / name).stat().st_mode & 0o777 == 0o755
+    # What to do is told on the machine itself, too: it may have no internet.
+    for page in ("docs/operations.md", "README.md"):
+        assert (current / page).read_text() == (REPOSITORY / page).read_text()
     assert template.drop_ins() == []
 
 
