@@ -84,8 +84,8 @@ make_settings() {
     chmod 0750 "$etc"
     (umask 0137
         cat >"$etc/.brain.env.part" <<EOF
-# This machine's settings, NAME=VALUE: docs/settings.md has them all, \`sudo brain settings\` shows
-# what holds and why. A change holds from the next start: sudo systemctl restart brain
+# This machine's settings, NAME=VALUE: /opt/robot-brain/current/docs/settings.md has them all, sudo
+# brain settings shows what holds and why. A change holds after: sudo systemctl restart brain
 BRAIN_PROFILE=$profile
 
 # Where conversations are kept; here, so that \`sudo brain history list\` finds them, too.
