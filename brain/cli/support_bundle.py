@@ -40,7 +40,7 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
     redactor = Redactor(secrets_of(settings, os.environ))
     files = pack.contents(settings, facts, found, redactor)
     try:
-        pack.write(pack.packed(files, name), file)
+        pack.write(pack.packed(files, name), file, os.environ)
     except OSError as error:
         return failed(f"{file} can't be written: {error.strerror}")
     print(f"{file}, for you alone to read:")

@@ -15,7 +15,7 @@ import pytest
 
 from brain.cli import main
 from brain.ops import logs
-from brain.ops.bundle.pack import presentable
+from brain.ops.bundle.pack import presentable, write
 from brain.ops.bundle.redact import Redactor, secrets_of
 from brain.ops.doctor import examine
 from brain.settings import SPECS, load
@@ -111,6 +111,14 @@ def test_a_bundle_holds_neither_secrets_nor_speech(
     # An older bundle isn't written over.
     assert main(["support-bundle", "--quick", "--out", str(bundle)]) == 1
     assert "can't be written" in capsys.readouterr().err
+
+
+def test_who_typed_sudo_can_send_it(tmp_path: Path) -> None:
+    file = tmp_path / "b.tar.gz"
+    write(b"", file, {"SUDO_UID": "12345", "SUDO_GID": "12346"})
+    about = file.stat()
+    expected = (12345, 12346) if os.geteuid() == 0 else (os.getuid(), os.getgid())
+    assert (about.st_uid, about.st_gid, about.st_mode & 0o777) == (*expected, 0o600)
 
 
 def test_robots_cannot_smuggle_speech_past_the_name_of_its_logger() -> None:

@@ -120,11 +120,15 @@ def packed(files: Mapping[str, str], name: str) -> bytes:
     return made.getvalue()
 
 
-def write(data: bytes, file: Path) -> None:
-    """Write a bundle for its owner's eyes. Raises OSError, also where there is such a file."""
+def write(data: bytes, file: Path, environ: Mapping[str, str]) -> None:
+    """Write a bundle for its owner's eyes: who typed sudo is to send it. Raises OSError, also where
+    there is such a file."""
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as out:
         out.write(data)
+        user, group = environ.get("SUDO_UID", ""), environ.get("SUDO_GID", "")
+        if os.geteuid() == 0 and user.isdecimal() and group.isdecimal():
+            os.fchown(out.fileno(), int(user), int(group))
 
 
 def _from_systemd() -> dict[str, str]:
