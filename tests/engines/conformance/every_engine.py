@@ -237,6 +237,19 @@ class EveryStream(EveryEngine[E]):
 
         bench.run(main())
 
+    def test_closing_ends_a_reply_in_its_middle(self, bench: Bench[E]) -> None:
+        async def main() -> None:
+            engine = await bench.load()
+            async with aclosing(self.laboured(engine, Ticket("a"))) as items:
+                assert await anext(items) is not None
+                await asyncio.gather(engine.close(), engine.close())
+                with pytest.raises((EngineUnavailable, EngineFailed)):
+                    await taken(items)
+
+        before = threads()
+        bench.run(main())
+        assert left_behind(before) == []
+
     def test_leaving_early_is_a_cancel(self, bench: Bench[E]) -> None:
         async def main() -> None:
             right = await self.answer(bench.engine)
@@ -266,6 +279,8 @@ async def cancelled_after(count: int, items: AsyncGenerator[Any, None], ticket: 
             async for item in items:
                 came.append(item)
                 if len(came) == count:
+                    # Now the engine is ahead of its taker, who mustn't hear of that any more.
+                    await asyncio.sleep(0.03)
                     ticket.cancel.cancel()
         except Cancelled:
             return came

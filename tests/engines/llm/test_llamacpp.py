@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -380,19 +379,6 @@ def test_a_failure_fails_those_concerned_and_the_next_one_works() -> None:
     run(main)
 
 
-def test_the_event_loop_runs_on_while_it_thinks() -> None:
-    async def main(mind: LlamaCppMind) -> None:
-        asked = asyncio.ensure_future(answer(mind, LONG * 2, max_tokens=1))
-        turns = 0
-        while not asked.done():
-            await asyncio.sleep(0)
-            turns += 1
-        assert await asked
-        assert turns > 20
-
-    run(main)
-
-
 def test_leaving_early_stops_the_work() -> None:
     async def main(mind: LlamaCppMind) -> None:
         stream = mind.stream([Message("user", "Tell me a joke.")], ticket=Ticket("a"))
@@ -402,27 +388,6 @@ def test_leaving_early_stops_the_work() -> None:
         assert not mind._batcher.has_work
 
     run(main)
-
-
-def test_close_ends_replies_frees_the_thread_and_is_final() -> None:
-    async def main() -> None:
-        mind = await LlamaCppMind.load(OPTIONS)
-        stream = mind.stream([Message("user", LONG * 2)], ticket=Ticket("a"), max_tokens=500)
-        await stream.__anext__()
-        await asyncio.gather(mind.close(), mind.close())
-        rest = asyncio.ensure_future(_drain(stream))
-        with pytest.raises(EngineUnavailable):
-            await rest
-        with pytest.raises(EngineUnavailable):
-            await answer(mind, "Hello.")
-        assert not [t for t in threading.enumerate() if t.name == "mind"]
-
-    asyncio.run(main())
-
-
-async def _drain(stream: AsyncGenerator[Text | ToolCall, None]) -> None:
-    async for _ in stream:
-        pass
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="tells memory on Linux only")

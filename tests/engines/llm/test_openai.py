@@ -97,26 +97,6 @@ def text_of(items: Sequence[Text | ToolCall]) -> str:
     return "".join(item.text for item in items if isinstance(item, Text))
 
 
-def test_it_answers_in_pieces(server: LlamaServer) -> None:
-    async def main(mind: OpenAIMind) -> None:
-        assert mind.info.model == MODEL
-        items = await answer(mind, "What does a cow say?")
-        assert "moo" in text_of(items).lower()
-        assert len(items) > 2
-
-    run(server, main)
-
-
-def test_it_is_told_what_was_said(server: LlamaServer) -> None:
-    async def main(mind: OpenAIMind) -> None:
-        talk = [Message("user", "My name is Anna.")]
-        talk += [Message("assistant", text_of(await answer(mind, talk)))]
-        talk += [Message("user", "What is my name?")]
-        assert "Anna" in text_of(await answer(mind, talk))
-
-    run(server, main)
-
-
 def test_a_call_that_the_server_leaves_in_the_text(server: LlamaServer) -> None:
     async def main(mind: OpenAIMind) -> None:
         look = Message("user", "Look to the left.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 import soxr
 from numpy.typing import NDArray
 
-from brain.engines.ports import Cancelled, EngineUnavailable, Ticket, Transcript
+from brain.engines.ports import EngineUnavailable, Ticket, Transcript
 from brain.engines.recipes import whisper_options
 from brain.engines.stt.whisper import WhisperOptions, WhisperTranscriber
 from brain.engines.tts.espeak import EspeakOptions, EspeakSynthesizer
@@ -57,85 +56,6 @@ def test_it_hears() -> None:
         assert 0 <= transcript.no_speech_prob < 0.6
 
     run(main)
-
-
-@pytest.mark.parametrize("seconds", [0.0, 0.05, 1.0, 31.0])
-def test_silence_is_nothing_of_any_length(seconds: float) -> None:
-    async def main(ears: WhisperTranscriber) -> None:
-        silence = np.zeros(int(seconds * 16000), np.float32)
-        assert (await heard(ears, silence)).text == ""
-        faint = np.random.default_rng(0).standard_normal(len(silence)).astype(np.float32) * 3e-4
-        assert (await heard(ears, faint)).text == ""
-
-    run(main)
-
-
-def test_sound_longer_than_a_window_and_broken_samples() -> None:
-    async def main(ears: WhisperTranscriber) -> None:
-        phrase = await spoken("What is your name?")
-        long = np.concatenate([phrase, np.zeros(28 * 16000, np.float32), phrase])
-        assert "name" in (await heard(ears, long)).text.lower()
-        broken = phrase.copy()
-        broken[100:200] = np.nan
-        broken[300] = np.inf
-        assert "name" in (await heard(ears, broken)).text.lower()
-
-    run(main)
-
-
-def test_a_language_that_the_model_does_not_know_is_no_error() -> None:
-    async def main(ears: WhisperTranscriber) -> None:
-        phrase = await spoken("What is your name?")
-        for language in (None, "en", "de", "klingon"):
-            assert "name" in (await heard(ears, phrase, language=language)).text.lower()
-
-    run(main)
-
-
-def test_cancel_before_and_while_it_waits() -> None:
-    async def main(ears: WhisperTranscriber) -> None:
-        phrase = await spoken("What is your name?")
-        ticket = Ticket("a")
-        ticket.cancel.cancel()
-        with pytest.raises(Cancelled):
-            await heard(ears, phrase, ticket=ticket)
-        # The thread is at work for the first; the second is cancelled in the queue.
-        later = Ticket("b")
-        first = asyncio.ensure_future(heard(ears, phrase))
-        second = asyncio.ensure_future(heard(ears, phrase, ticket=later))
-        await asyncio.sleep(0)
-        later.cancel.cancel()
-        assert (await first).text
-        with pytest.raises(Cancelled):
-            await second
-
-    run(main)
-
-
-def test_the_event_loop_runs_on_while_it_hears() -> None:
-    async def main(ears: WhisperTranscriber) -> None:
-        asked = asyncio.ensure_future(heard(ears, await spoken("What is your name?")))
-        turns = 0
-        while not asked.done():
-            await asyncio.sleep(0)
-            turns += 1
-        assert (await asked).text
-        assert turns > 20
-
-    run(main)
-
-
-def test_close_is_final_and_ends_the_thread() -> None:
-    async def main() -> None:
-        ears = await WhisperTranscriber.load(EARS)
-        await heard(ears, np.zeros(16000, np.float32))
-        await ears.close()
-        await ears.close()
-        with pytest.raises(EngineUnavailable):
-            await heard(ears, np.zeros(16000, np.float32))
-        assert not [t for t in threading.enumerate() if t.name == "ears"]
-
-    asyncio.run(main())
 
 
 def test_a_missing_or_broken_folder_is_told(tmp_path: Path) -> None:
@@ -187,10 +107,3 @@ def test_what_is_unsure_is_not_believed() -> None:
         await doubter.close()
 
     asyncio.run(main())
-
-
-def test_it_tells_where_it_really_runs() -> None:
-    async def main(ears: WhisperTranscriber) -> None:
-        assert ears.info.device == "cpu"
-
-    run(main)

@@ -5,18 +5,16 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from brain.audio.pcm import Audio
-from brain.engines.ports import Cancelled, EngineUnavailable, Synthesizer, Ticket
+from brain.engines.ports import Synthesizer, Ticket
 from brain.engines.tts.espeak import EspeakOptions, EspeakSynthesizer
 
 POCKET_VOICE = Path(__file__).parents[3] / "brain" / "pocket" / "voice.onnx"
@@ -54,18 +52,6 @@ def run(main: Callable[[EspeakSynthesizer], Any], **options: Any) -> Any:
     return asyncio.run(with_mouth())
 
 
-def test_it_speaks_in_short_blocks() -> None:
-    async def main(mouth: EspeakSynthesizer) -> None:
-        blocks = await said(mouth, "Hello, I am a robot.")
-        assert 0.8 < seconds(blocks) < 4.0
-        assert max(block.seconds for block in blocks) <= 0.1
-        assert {block.sample_rate for block in blocks} == {22050}
-        loudest = max(int(np.abs(block.samples).max()) for block in blocks)
-        assert loudest > 3000
-
-    run(main)
-
-
 def test_rate_and_voice_are_heeded() -> None:
     async def main(mouth: EspeakSynthesizer) -> float:
         english = whole(await said(mouth, "Good morning, robot."))
@@ -85,14 +71,6 @@ def test_an_unknown_default_voice_is_english() -> None:
         assert "de" in mouth.voices
 
     run(main, voice="klingon-of-the-north")
-
-
-@pytest.mark.parametrize("text", ["", " ", "...", "?!", "\U0001f916", "\n\t", "\x00"])
-def test_nothing_to_say_gives_no_block(text: str) -> None:
-    async def main(mouth: EspeakSynthesizer) -> None:
-        assert await said(mouth, text) == []
-
-    run(main)
 
 
 def test_markup_is_text() -> None:
@@ -129,29 +107,6 @@ def test_any_text_at_all() -> None:
             assert all(len(block.samples) for block in blocks)
 
         speaks()
-
-    run(main)
-
-
-def test_cancel_stops_it_within_a_block() -> None:
-    async def main(mouth: EspeakSynthesizer) -> None:
-        ticket = Ticket("a")
-        stream = mouth.stream("one two three four five six seven eight " * 50, ticket=ticket)
-        await stream.__anext__()
-        ticket.cancel.cancel()
-        with pytest.raises(Cancelled):
-            await stream.__anext__()
-        assert seconds(await said(mouth, "Hello.")) > 0.2
-
-    run(main)
-
-
-def test_leaving_early_stops_the_work() -> None:
-    async def main(mouth: EspeakSynthesizer) -> None:
-        async with aclosing(mouth.stream("one two three " * 500, ticket=Ticket("a"))) as blocks:  # type: ignore[type-var]
-            await blocks.__anext__()
-        # (The thread takes one job after another.)
-        assert seconds(await said(mouth, "Hello.")) < 2.0
 
     run(main)
 
@@ -193,17 +148,5 @@ def test_piper_and_espeak_live_in_one_process() -> None:
         assert alike(whole(await said(espeak, "Hello, robot.")), before)
         await piper.close()
         await espeak.close()
-
-    asyncio.run(main())
-
-
-def test_closed_is_closed() -> None:
-    async def main() -> None:
-        mouth = await EspeakSynthesizer.load(EspeakOptions())
-        await said(mouth, "Hi.")
-        await mouth.close()
-        await mouth.close()
-        with pytest.raises(EngineUnavailable):
-            await said(mouth, "Hi.")
 
     asyncio.run(main())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import shutil
 import threading
@@ -119,36 +118,17 @@ def test_clauses_join_without_a_click(mouth: Mouth) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", " ", ".", "?", "?!...", "…", "—", "( )", "\n\n", "\x00", "🙂🤖", "[[", "***", "\ud800"],
-)
-def test_nothing_to_say_gives_no_block(mouth: Mouth, text: str) -> None:
-    assert mouth.say(text) == []
-
-
-@pytest.mark.parametrize(
-    "text",
     [
-        "3.14159 and 1,000,000 and 2026-11-20 and 007",
-        "https://robot.example.org/a?b=c&d=1#e",
         "someone@example.org",
         "Привет, как дела?",
         "你好，世界。",  # noqa: RUF001
         "مرحبا بالعالم",
         "नमस्ते",
         "こんにちは",
-        "🙂 fine 🤖",
-        "**bold** _and_ `code`",
         "[[həlˈoʊ]] world",  # noqa: RUF001
-        "[[hello",
-        "a\x00b\x07c",
-        "tail \ud83d end",
-        "e\u0301\u0301\u0301 z\u0351\u0321al\u0340go",
-        "<speak>hi</speak>",
-        "x" * 700,
-        "9" * 300,
     ],
 )
-def test_anything_with_letters_or_digits_is_said(mouth: Mouth, text: str) -> None:
+def test_what_another_voice_may_not_know_is_said(mouth: Mouth, text: str) -> None:
     assert rms(joined(mouth.say(text))) > 0.003
 
 
@@ -181,23 +161,6 @@ def test_emotion_changes_the_pace(mouth: Mouth) -> None:
     assert fast < plain < slow
 
 
-def test_cancel_is_honoured_within_one_block(mouth: Mouth) -> None:
-    async def main() -> int:
-        ticket = Ticket("tester")
-        taken = 0
-        try:
-            async for _ in mouth.synthesizer.stream(STORY, ticket=ticket):
-                taken += 1
-                if taken == 3:
-                    ticket.cancel.cancel()
-        except Cancelled:
-            return taken
-        pytest.fail("it was never cancelled")
-
-    assert mouth.loop.run_until_complete(main()) == 3
-    assert mouth.say("Yes.")
-
-
 def test_cancel_ends_a_run_of_the_network(mouth: Mouth) -> None:
     """Not between two blocks but inside the one long call that comes before any block."""
 
@@ -214,31 +177,6 @@ def test_cancel_ends_a_run_of_the_network(mouth: Mouth) -> None:
 
     print(f"\ncancelled {mouth.loop.run_until_complete(main()) * 1000:.0f} ms after the start")
     assert mouth.say("Yes.")
-
-
-def test_a_ticket_that_is_cancelled_already_says_nothing(mouth: Mouth) -> None:
-    token = CancelToken()
-    token.cancel()
-
-    async def main() -> None:
-        async for _ in mouth.synthesizer.stream("Yes.", ticket=Ticket("t", cancel=token)):
-            pytest.fail("spoke although cancelled")
-
-    with pytest.raises(Cancelled):
-        mouth.loop.run_until_complete(main())
-
-
-def test_closing_the_iterator_frees_the_voice(mouth: Mouth) -> None:
-    async def main() -> None:
-        stream = mouth.synthesizer.stream(STORY, ticket=Ticket("tester"))
-        async with contextlib.aclosing(stream) as blocks:  # type: ignore[type-var]
-            async for _ in blocks:
-                break
-
-    mouth.loop.run_until_complete(main())
-    began = time.perf_counter()
-    assert mouth.say("Yes.")
-    assert time.perf_counter() - began < 5.0
 
 
 def test_unmodified_piper_loads_and_aligns_the_voice() -> None:

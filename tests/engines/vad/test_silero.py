@@ -12,7 +12,7 @@ import pytest
 import soxr
 from numpy.typing import NDArray
 
-from brain.engines.ports import EngineFailed, EngineUnavailable, Ticket, VoiceDetector
+from brain.engines.ports import EngineUnavailable, Ticket, VoiceDetector
 from brain.engines.tts.espeak import EspeakOptions, EspeakSynthesizer
 from brain.engines.vad.silero import SileroDetector
 
@@ -54,48 +54,6 @@ def test_it_tells_speech_from_what_is_none() -> None:
     assert np.max(probabilities[-15:]) < 0.2
     noise = np.random.default_rng(0).standard_normal(32000).astype(np.float32) * 0.02
     assert np.mean(heard(detector, noise) > 0.5) < 0.1
-
-
-def test_a_batch_is_the_same_as_one_by_one() -> None:
-    detector = SileroDetector()
-    first = spoken("Hello robot.")[: 20 * FRAME]
-    second = np.random.default_rng(1).standard_normal(len(first)).astype(np.float32) * 0.1
-    alone = [heard(detector, first), heard(detector, second)]
-    streams = [detector.new_stream(), detector.new_stream()]
-    frames = np.stack([first, second]).reshape(2, -1, FRAME)
-    together = np.stack(
-        [detector.probabilities(streams, frames[:, i]) for i in range(frames.shape[1])], axis=1
-    )
-    np.testing.assert_allclose(together, np.stack(alone), atol=1e-4)
-    assert together.dtype == np.float32
-
-
-def test_reset_forgets() -> None:
-    detector = SileroDetector()
-    speech = spoken("Hello robot.")[: 20 * FRAME]
-    fresh = heard(detector, speech)
-    stream = detector.new_stream()
-    for i in range(10):
-        detector.probabilities([stream], speech[None, i * FRAME : (i + 1) * FRAME])
-    stream.reset()
-    again = [
-        detector.probabilities([stream], speech[None, i * FRAME : (i + 1) * FRAME])[0]
-        for i in range(len(speech) // FRAME)
-    ]
-    np.testing.assert_allclose(again, fresh, atol=1e-6)
-
-
-def test_wrong_shapes_and_broken_samples() -> None:
-    detector = SileroDetector()
-    stream = detector.new_stream()
-    assert detector.probabilities([], np.zeros((0, FRAME), np.float32)).shape == (0,)
-    with pytest.raises(EngineFailed):
-        detector.probabilities([stream], np.zeros((1, 400), np.float32))
-    with pytest.raises(EngineFailed):
-        detector.probabilities([stream], np.zeros((2, FRAME), np.float32))
-    broken = np.full((1, FRAME), np.nan, np.float32)
-    detector.probabilities([stream], broken)
-    assert np.isfinite(detector.probabilities([stream], np.zeros((1, FRAME), np.float32))).all()
 
 
 def test_a_file_that_is_no_model_is_told(tmp_path: Path) -> None:
