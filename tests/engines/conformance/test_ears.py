@@ -56,7 +56,7 @@ class TestEars(EveryEngine[Transcriber]):
     async def laboured(
         self, engine: Transcriber, ticket: Ticket
     ) -> AsyncGenerator[Transcript, None]:
-        speech = np.tile(phrase(self.questions[0]), 25)
+        speech = np.tile(phrase(self.questions[0]), 19)
         yield await engine.transcribe(speech, language="en", ticket=ticket)
 
     def same(self, one: Items, other: Items) -> bool:
