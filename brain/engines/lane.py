@@ -162,6 +162,8 @@ class Lane(Generic[E]):
                     if item is not None:
                         raise item  # type: ignore[misc]
                     return
+                # (The engine is ahead: this was made before the cancel, perhaps long before.)
+                ticket.cancel.raise_if_cancelled()
                 yield item  # type: ignore[misc]
         finally:
             call.token.cancel()

@@ -302,6 +302,25 @@ def test_the_engine_is_free_before_a_slow_consumer_is_done() -> None:
     assert run_virtual(main()) == 0.2
 
 
+@pytest.mark.parametrize("seconds", [1.5, 10.0])
+def test_what_was_made_ahead_does_not_come_after_a_cancel(seconds: float) -> None:
+    """Whether the engine is still at work, or has long been done."""
+
+    async def main() -> None:
+        lane = mind("one two three")
+        ticket = Ticket("a")
+        stream = lane.stream([], ticket=ticket)
+        assert await stream.__anext__() == Text("one")
+        await asyncio.sleep(seconds)
+        ticket.cancel.cancel()
+        with pytest.raises(Cancelled):
+            await stream.__anext__()
+        await asyncio.sleep(0.01)
+        assert lane.lane.inflight == 0
+
+    run_virtual(main())
+
+
 def test_leaving_early_cancels_the_engine() -> None:
     async def main() -> None:
         engine = ScriptedMind(["one two three"], first_seconds=1.0, token_seconds=1.0)

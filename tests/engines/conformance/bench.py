@@ -26,11 +26,16 @@ PATIENCE_S = 20.0
 @dataclass(frozen=True)
 class Adapter(Generic[E]):
     """`name` and `device` are what its `info` must say. `place` prepares what it needs (a server,
-    say), and gives the function that loads an engine there, as often as it is called."""
+    say), and gives the function that loads an engine there, as often as it is called. `variant`
+    tells two of one name apart."""
 
     name: str
     device: Device
     place: Callable[[], AbstractAsyncContextManager[Callable[[], Awaitable[E]]]]
+    variant: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name}-{self.variant}" if self.variant else self.name
 
 
 def here(

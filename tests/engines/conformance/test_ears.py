@@ -27,7 +27,7 @@ async def whisper() -> Transcriber:
 ADAPTERS: tuple[Adapter[Transcriber], ...] = (Adapter("whisper", "cpu", here(whisper)),)
 
 
-@pytest.fixture(scope="module", params=ADAPTERS, ids=lambda adapter: adapter.name)
+@pytest.fixture(scope="module", params=ADAPTERS, ids=str)
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench[Transcriber]]:
     made: Bench[Transcriber] = Bench(request.param)
     yield made

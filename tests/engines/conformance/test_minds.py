@@ -75,7 +75,7 @@ HEAD = ToolSpec(
 LEFT = "Look to the left."
 
 
-@pytest.fixture(scope="module", params=ADAPTERS, ids=lambda adapter: adapter.name)
+@pytest.fixture(scope="module", params=ADAPTERS, ids=str)
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench[LanguageModel]]:
     made: Bench[LanguageModel] = Bench(request.param)
     yield made

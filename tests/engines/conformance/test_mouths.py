@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 
 from brain.audio.pcm import Audio
+from brain.engines.admission import AdmissionLimits
+from brain.engines.lane import Lane, LaneLimits
+from brain.engines.lane_ports import LaneSynthesizer
 from brain.engines.ports import Emotion, Synthesizer, Ticket
 from brain.engines.recipes import POCKET
 from brain.engines.tts.espeak import EspeakOptions, EspeakSynthesizer
@@ -29,6 +32,11 @@ async def espeak() -> Synthesizer:
     return await EspeakSynthesizer.load(EspeakOptions())
 
 
+async def behind_its_lane() -> Synthesizer:
+    lane: Lane[Synthesizer] = Lane(await espeak(), LaneLimits(AdmissionLimits(inflight=8)))
+    return LaneSynthesizer(lane)
+
+
 async def chirper() -> Synthesizer:
     return Chirper()
 
@@ -36,13 +44,14 @@ async def chirper() -> Synthesizer:
 ADAPTERS: tuple[Adapter[Synthesizer], ...] = (
     Adapter("piper", "cpu", here(piper)),
     Adapter("espeak", "cpu", here(espeak)),
+    Adapter("espeak", "cpu", here(behind_its_lane), variant="lane"),
     Adapter("chirper", "cpu", here(chirper)),
 )
 
 SENTENCE = "Hello, I am glad that you came by today."
 
 
-@pytest.fixture(scope="module", params=ADAPTERS, ids=lambda adapter: adapter.name)
+@pytest.fixture(scope="module", params=ADAPTERS, ids=str)
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench[Synthesizer]]:
     made: Bench[Synthesizer] = Bench(request.param)
     yield made
