@@ -67,8 +67,10 @@ class Windows:
     the ends of what is said there is no more to be had. (To drop them, as others do, costs 85 ms
     of the first word and 170 ms of the last.)
 
-    To decode four frames for the sake of one is dear. So what comes at once, up to `most` frames,
-    goes in one longer window: a decoder that has fallen behind its source catches up.
+    To decode four frames for the sake of one is dear: 65 ms for the 85 ms of a frame, on one core
+    of a server's CPU with the real decoder's layers. So what comes at once, up to `most` frames,
+    goes in one longer window (eight at once: 23 ms each), and a decoder that has fallen behind its
+    sources catches up. It sounds no worse: the longer windows are nearer to the whole.
     """
 
     def __init__(self, most: int = 1) -> None:

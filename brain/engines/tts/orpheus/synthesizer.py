@@ -135,7 +135,7 @@ class OrpheusSynthesizer:
                     began = loop.time()
                     patience = min(options.idle_s, options.total_s - spent)
                     try:
-                        samples = await asyncio.wait_for(anext(sound, None), patience)
+                        samples = await asyncio.wait_for(_next(sound), patience)
                     except asyncio.TimeoutError:
                         spent += loop.time() - began
                         raise _late(options, spent) from None
@@ -178,6 +178,14 @@ class OrpheusSynthesizer:
             self._resetting.add_done_callback(lambda task: task.cancelled() or task.exception())
         if self._resetting is not None:
             await asyncio.shield(self._resetting)
+
+
+async def _next(sound: AsyncGenerator[NDArray[np.float32], None]) -> NDArray[np.float32] | None:
+    """None at the end."""
+    try:
+        return await anext(sound)
+    except StopAsyncIteration:
+        return None
 
 
 def _blocks(samples: NDArray[np.float32]) -> Iterator[Audio]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brain.engines.tts.orpheus.frames import (
@@ -44,6 +44,7 @@ def fed(ids: list[int], sizes: list[int]) -> list[Frame]:
     return [frame for delta in in_deltas(ids, sizes) for frame in assembler.feed(delta)]
 
 
+@settings(deadline=None)  # a busy machine takes its time
 @given(
     st.lists(st.integers(-5, 160_000) | st.integers(128_250, 156_950), max_size=400),
     st.lists(st.integers(0, 40), max_size=30),
@@ -71,6 +72,7 @@ def speech_with_garbage(draw: st.DrawFn) -> tuple[list[int], list[int]]:
     return codes, ids
 
 
+@settings(deadline=None)  # a busy machine takes its time
 @given(speech_with_garbage(), st.lists(st.integers(0, 20), max_size=20))
 def test_garbage_in_between_moves_no_code(
     speech: tuple[list[int], list[int]], sizes: list[int]
@@ -104,6 +106,7 @@ def test_the_layers_of_a_frame() -> None:
     assert {layer.dtype for layer in (top, middle, low)} == {np.dtype(np.int64)}
 
 
+@settings(deadline=None)  # a busy machine takes its time
 @given(st.integers(0, 40))
 def test_the_windows_keep_each_frame_once_and_in_order(frames: int) -> None:
     windows = Windows()
@@ -124,6 +127,7 @@ def test_the_windows_keep_each_frame_once_and_in_order(frames: int) -> None:
     assert kept == list(range(frames))
 
 
+@settings(deadline=None)  # a busy machine takes its time
 @given(st.integers(1, 9), st.lists(st.integers(0, 12), max_size=12))
 def test_what_comes_at_once_is_decoded_at_once(most: int, deltas: list[int]) -> None:
     windows = Windows(most)

@@ -34,7 +34,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(
-    main: Callable[[LlamaCppTokens], Awaitable[Any]], file: Path, *, seed: int = 1, **changes: Any
+    main: Callable[[LlamaCppTokens], Awaitable[Any]], file: Path, *, seed: int = 0, **changes: Any
 ) -> Any:
     options = LlamaCppSpeech(file, context=4096, batch=64, sampling=replace(SAMPLING, seed=seed))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brain.engines.ports import Emotion
@@ -70,6 +70,7 @@ def test_what_is_said(text: str, emotion: Emotion | None, said: list[str]) -> No
     assert list(spoken(text, emotion)) == said
 
 
+@settings(deadline=None)  # a busy machine takes its time
 @given(
     st.lists(
         st.text(max_size=20) | st.sampled_from(["<laugh>", "<smile>", "<|eot_id|>", "<", ">", " "])

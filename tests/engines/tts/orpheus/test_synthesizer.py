@@ -129,7 +129,7 @@ async def said(
     return np.concatenate([np.zeros(0, np.int16), *(block.samples for block in blocks)])
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(
     st.integers(1, 9),
     st.integers(0, 6),
@@ -266,6 +266,22 @@ def test_what_was_heard_in_part_is_not_said_again(
         with pytest.raises(kind, match=told):
             await hears(voice(source, decoder), blocks)
         assert (len(blocks), source.resets, len(source.prompts)) == (2, 1, 1)
+
+    run_virtual(main())
+
+
+def test_a_second_try_that_breaks_off_leaves_a_new_model_to_the_next(
+    decoder: InlineDecoder,
+) -> None:
+    async def main() -> None:
+        broken = EngineFailed("broken")
+        source = ScriptedSource([broken], [speech(4), broken], [speech(4)])
+        mouth = voice(source, decoder)
+        blocks: list[Audio] = []
+        with pytest.raises(EngineFailed, match="broken"):
+            await hears(mouth, blocks)
+        assert (len(blocks), source.resets, len(source.prompts)) == (2, 2, 2)
+        assert len(await said(mouth)) == 4 * 2048
 
     run_virtual(main())
 

@@ -1,6 +1,6 @@
 """A Llama of a few MB with the vocabulary of Orpheus, which babbles frames of random codes.
 
-Its two layers are random. Its embeddings are random, too, but for eight of their dimensions: they
+Its two layers are random. Its embeddings are random, too, but for nine of their dimensions: they
 say which place of a frame a token is for, so that what follows is mostly for the next place, now
 and then a token of no sound, and in the end the end of speech.
 """
@@ -19,8 +19,9 @@ END = 128_258
 GARBAGE = tuple(range(1000, 1032))
 _START_OF_SPEECH, _FIRST_CUSTOM, _FIRST_AUDIO, _CODES = 128_257, 128_256, 128_266, 4096
 _WIDTH, _HEADS, _HIDDEN, _LAYERS, _CONTEXT = 32, 2, 64, 2, 8192
-_CONSTANT = 7
-"""The dimension that is the same for all tokens; those before it are the places'."""
+_CONSTANT, _BEGINNING = 7, 8
+"""The dimension that is the same for all tokens, and the one that only the start of speech has;
+those before them are the places'."""
 
 _UINT32, _INT32, _FLOAT32, _BOOL, _STRING, _ARRAY = 4, 5, 6, 7, 8, 9
 _F32, _F16 = 0, 1
@@ -88,18 +89,19 @@ def _tensors(
 
     embeddings = matrix(VOCABULARY, _WIDTH, 0.5 * np.sqrt(_WIDTH))
     output = matrix(VOCABULARY, _WIDTH, 0.05 * np.sqrt(_WIDTH))
-    embeddings[:, : _CONSTANT + 1] = 0
-    output[:, : _CONSTANT + 1] = 0
+    embeddings[:, : _BEGINNING + 1] = 0
+    output[:, : _BEGINNING + 1] = 0
     embeddings[:, _CONSTANT] = 3
     loud = 2.0
     for place in range(7):
         ids = slice(_FIRST_AUDIO + place * _CODES, _FIRST_AUDIO + (place + 1) * _CODES)
         embeddings[ids, place] = 3
         output[ids, (place - 1) % 7] = loud
-    embeddings[_START_OF_SPEECH, 6] = 3
+    embeddings[_START_OF_SPEECH, [6, _BEGINNING]] = 3
+    output[END, _BEGINNING] = -2 * loud  # not at once
     for token in GARBAGE:  # after which it goes on at any place
         embeddings[token, 3 if orderly else token % 7] = 3
-    # All eight dimensions are about 3.4 after the norm; the sampler's temperature is 0.6.
+    # What isn't 0 of the nine is about 3.4 after the norm; the sampler's temperature is 0.6.
     share = 0.6 / 3.4
     garbage = loud + share * np.log(_CODES * 0.05 / len(GARBAGE))
     output[list(GARBAGE), 3 if orderly else _CONSTANT] = garbage
