@@ -79,6 +79,9 @@ def _port(running: RunningBrain, service: Service) -> list[Finding]:
             Finding("error", "port", f"{running.address}: {running.reason}",
                     "end the program that holds the port (sudo ss -ltnp), or set SERVER_PORT")
         ]  # fmt: skip
+    if running.is_a == "busy":
+        told = f"{running.address}: {running.reason}"
+        return [Finding("warning", "port", told, "ask again in a moment; who asks so often?")]
     if running.is_a == "brain":
         return [Finding("ok", "port", f"{running.address} answers"), *_readiness(running)]
     told = f"{running.address}: {running.reason}"

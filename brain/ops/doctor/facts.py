@@ -17,12 +17,13 @@ from brain.settings import Problem
 class RunningBrain:
     """What answers at the brain's own address.
 
-    `is_a` "none": nobody; "other": some other program; "brain": it, with the bodies of `/ready`,
+    `is_a` "none": nobody; "other": some other program; "busy": one that this machine
+    has asked too often; "brain": it, with the bodies of `/ready`,
     `/health` and `/sessions` (empty where it didn't tell). `reason`: why it is no brain.
     """
 
     address: str
-    is_a: Literal["none", "other", "brain"]
+    is_a: Literal["none", "other", "busy", "brain"]
     reason: str = ""
     ready: Mapping[str, Any] = field(default_factory=dict)
     health: Mapping[str, Any] = field(default_factory=dict)

@@ -69,7 +69,7 @@ def look(settings: Settings, *, patience_s: float = 5.0) -> RunningBrain:
 
 def _look(settings: Settings, base: str, patience_s: float) -> RunningBrain:
     try:
-        _, ready = _get(settings, f"{base}/ready", patience_s)
+        status, ready = _get(settings, f"{base}/ready", patience_s)
     except (*_NO_SENSE, ssl.SSLError) as error:
         return RunningBrain(base, "other", f"it doesn't answer as a brain: {error}")
     except urllib.error.URLError as error:
@@ -79,6 +79,8 @@ def _look(settings: Settings, base: str, patience_s: float) -> RunningBrain:
         return RunningBrain(base, "other" if is_other else "none", reason)
     except OSError as error:  # it listens, and says nothing or leaves
         return RunningBrain(base, "other", f"it doesn't answer: {error}")
+    if status == 429:
+        return RunningBrain(base, "busy", "this machine asks it more often than REQUESTS_PER_S")
     engines = ready.get("engines")
     if not isinstance(engines, dict) or not all(isinstance(e, dict) for e in engines.values()):
         return RunningBrain(base, "other", "what answers there isn't a brain")

@@ -97,6 +97,8 @@ SICK_DISK = (Disk("STATE_DIR", "/var/lib/brain", 50.0, read_only=True),)
         (facts(service=Service(True)), "note", "service", "isn't installed"),
         (facts(running=NOBODY), "error", "port", "nobody listens"),
         (facts(running=NOBODY, service=Service(False)), "warning", "port", "nobody listens"),
+        (facts(running=replace(NOBODY, is_a="busy", reason="too often")),
+         "warning", "port", "too often"),
         (facts(running=replace(NOBODY, is_a="other", reason="it is a web server")),
          "error", "port", "web server"),
         (crashed(1, "watchdog, 6/ABRT"), "warning", "crashes", "1 in the last 24 hours"),

@@ -194,6 +194,12 @@ def test_another_program_is_no_brain(status: int, body: bytes) -> None:
     assert found.reason
 
 
+def test_a_brain_that_is_asked_too_often_is_no_other_program() -> None:
+    with answering(429, b'{"error": "too_many_requests"}') as port:
+        found = local_brain.look(Settings(server_port=port))
+    assert (found.is_a, "REQUESTS_PER_S" in found.reason) == ("busy", True)
+
+
 @pytest.mark.parametrize(
     "said",
     [b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", b"\0" * 70_000],
