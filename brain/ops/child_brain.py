@@ -12,13 +12,16 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from pydantic import SecretStr
 
+import brain
 from brain.settings import Settings
 from brain.settings.model import SPECS
 
 _START_S = 300
+_UNPROXIED = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 @contextlib.contextmanager
@@ -34,21 +37,10 @@ def child_brain(
     with socket.socket() as probe:
         probe.bind((host, 0))
         port: int = probe.getsockname()[1]
-    command = [sys.executable, "-m", "brain", "serve", "--profile", settings.brain_profile,
+    command = [*brain_command(), "serve", "--profile", settings.brain_profile,
                "--host", host, "--port", str(port)]  # fmt: skip
-    environment = {
-        **os.environ,
-        **_typed(settings),
-        "BRAIN_TOKEN": "",
-        "BRAIN_TOKEN_FILE": "",
-        "CREDENTIALS_DIRECTORY": "",
-        "TLS_CERT": "",
-        "TLS_KEY": "",
-        "REQUESTS_PER_S": "0",
-        "HISTORY_STORE": "off",
-        **(overrides or {}),
-    }
-    with tempfile.TemporaryFile() as log:
+    with tempfile.TemporaryFile() as log, tempfile.TemporaryDirectory() as state:
+        environment = environment_of(settings, state, overrides or {})
         child = subprocess.Popen(command, stdout=log, stderr=log, env=environment)  # noqa: S603 - ourselves
         try:
             deadline = time.monotonic() + _START_S
@@ -64,6 +56,34 @@ def child_brain(
             child.wait()
 
 
+def brain_command() -> list[str]:
+    """This very brain as a command. (With `-m`, Python would first look for modules in the working
+    directory: in that of a stick, say, and as root.)"""
+    own = str(Path(brain.__file__).resolve().parent.parent)
+    code = f"import sys; sys.path = [{own!r}, *filter(None, sys.path)]; from brain.cli import main"
+    return [sys.executable, "-c", f"{code}; sys.exit(main())"]
+
+
+def environment_of(
+    settings: Settings, state: str, overrides: Mapping[str, str]
+) -> Mapping[str, str]:
+    """For a child that nobody but this process talks to. `state` is a folder of its own: what the
+    service keeps in its own is neither the child's nor, if root runs it, root's."""
+    return {
+        **os.environ,
+        **_typed(settings),
+        "STATE_DIR": state,
+        "BRAIN_TOKEN": "",
+        "BRAIN_TOKEN_FILE": "",
+        "CREDENTIALS_DIRECTORY": "",
+        "TLS_CERT": "",
+        "TLS_KEY": "",
+        "REQUESTS_PER_S": "0",
+        "HISTORY_STORE": "off",
+        **overrides,
+    }
+
+
 def _typed(settings: Settings) -> dict[str, str]:
     """What was set on the command line (which the child doesn't see), as environment."""
     typed = {}
@@ -77,7 +97,7 @@ def _typed(settings: Settings) -> dict[str, str]:
 
 def _is_ready(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own, loopback
+        with _UNPROXIED.open(url, timeout=2) as answer:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False

@@ -43,11 +43,15 @@ TRIALS: Mapping[str, Trial] = {
 }
 
 
+# (Else Python looks in the working directory first: in that of a stick, say, and as root.)
+_NOT_FROM_HERE = "import sys; sys.path = [*filter(None, sys.path)]; "
+
+
 def tried(names: Iterable[str], *, python: str = sys.executable) -> tuple[Library, ...]:
     """Load these libraries of `TRIALS`, side by side."""
     started = [
         (name, subprocess.Popen(  # noqa: S603 - ourselves
-            [python, "-c", TRIALS[name].code],
+            [python, "-c", _NOT_FROM_HERE + TRIALS[name].code],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             errors="replace",
         ))
