@@ -6,6 +6,7 @@ import json
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -140,10 +141,15 @@ def test_use_restarts_the_service_if_asked(
 def test_who_may_not_read_the_settings_is_sent_to_sudo(
     etc: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def closed(*_: object, **__: object) -> str:  # (a test that root runs may read everything)
-        raise PermissionError(13, "Permission denied")
+    (etc / "brain.env").touch()
+    real = Path.open
 
-    monkeypatch.setattr("pathlib.Path.read_text", closed)
+    def closed(path: Path, *args: Any, **more: Any) -> Any:  # (root may read everything)
+        if path.parent == etc:
+            raise PermissionError(13, "Permission denied")
+        return real(path, *args, **more)
+
+    monkeypatch.setattr(Path, "open", closed)
     assert main(["models", "list"]) == 78
     assert f"{etc}/brain.env can't be read: Permission denied" in (told := capsys.readouterr().err)
     assert told.endswith("ask again with sudo\n")
