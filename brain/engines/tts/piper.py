@@ -38,14 +38,20 @@ class _Interruptible:
     """An ONNX session, as `PiperVoice` uses it, whose run a token can end between two nodes."""
 
     def __init__(self, session: onnxruntime.InferenceSession) -> None:
-        self._session = session
+        self._session: onnxruntime.InferenceSession | None = session
         self._token = CancelToken()
 
     def under(self, token: CancelToken) -> None:
         """From now on `token` ends the runs."""
         self._token = token
 
+    def free(self) -> None:
+        """Let go of the network, and its memory."""
+        self._session = None
+
     def run(self, outputs: Sequence[str] | None, feeds: Mapping[str, Any]) -> Any:
+        if self._session is None:
+            raise EngineUnavailable("The voice is closed.")
         options = onnxruntime.RunOptions()
 
         def terminate() -> None:
@@ -122,8 +128,8 @@ class PiperSynthesizer:
             token.cancel()
 
     async def close(self) -> None:
-        """End the thread; what is being said is finished first, up to 5 s."""
-        await self._worker.close()
+        """As `Synthesizer.close`. A run of the network that is under way is finished first."""
+        await self._worker.close(self._session.free)
 
     def _say(self, text: str, config: SynthesisConfig, token: CancelToken) -> Iterator[Audio]:
         """Blocks of sound, made on the worker's thread."""

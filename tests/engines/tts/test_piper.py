@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import shutil
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,7 +33,6 @@ from brain.engines.tts.speakable import pieces, readable
 
 VOICE = Path(__file__).parents[3] / "brain" / "pocket" / "voice.onnx"
 SENTENCE = "Hello, I am glad that you came by today."
-STORY = "Once upon a time there was a battery that was afraid of the dark. " * 12
 
 
 class Mouth:
@@ -188,6 +189,19 @@ def test_unmodified_piper_loads_and_aligns_the_voice() -> None:
     assert total == pytest.approx(len(chunk.audio_float_array), rel=0.01)
     vowels = [a.num_samples for a in chunk.phoneme_alignments if a.phoneme in set("aæeiou")]
     assert min(vowels) > 200
+
+
+def test_closing_lets_go_of_the_network() -> None:
+    async def main() -> None:
+        mouth = PiperSynthesizer(VOICE)
+        network = weakref.ref(mouth._session._session)
+        assert [b async for b in mouth.stream("Yes.", ticket=Ticket("tester"))]
+        assert network() is not None
+        await mouth.close()
+        gc.collect()
+        assert network() is None
+
+    asyncio.run(main())
 
 
 def test_the_voice_is_small_and_tells_no_path() -> None:
