@@ -22,7 +22,7 @@ from brain.engines.recipes.orpheus import (
 from brain.engines.tts.orpheus.llamacpp import LlamaCppTokens
 from brain.engines.tts.orpheus.synthesizer import OrpheusSynthesizer
 from brain.settings import Settings
-from tests.engines.tts.orpheus.test_synthesizer import InlineDecoder, ScriptedSource, speech
+from tests.engines.tts.orpheus.scripted_voice import InlineDecoder, ScriptedSource, speech
 from tests.engines.tts.orpheus.tiny_gguf import write_orpheus
 from tests.engines.tts.orpheus.tiny_snac import write_snac
 from tests.virtual_time import run_virtual
