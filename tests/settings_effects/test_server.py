@@ -67,7 +67,7 @@ def test_health_counts_what_it_should(brain: Brain) -> None:
     async def main() -> None:
         async with a_robot(brain.address, "?robot_id=counted&token=s3cret") as robot:
             await robot.next("ready")
-            status, body = brain.get("/health")
+            status, body = brain.get("/health?token=s3cret")
             assert status == 200
             assert body["plan_admission"] == {
                 "max_inflight": 3, "inflight": 0, "admitted": 0, "rejected": 0,
