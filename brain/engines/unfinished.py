@@ -104,7 +104,7 @@ class Loads:
 
     def _locked(self, path: Path) -> int | None:
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._make_folder()
             handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             _log.debug("no note can be kept in %s: %s", path, error)
@@ -115,6 +115,15 @@ class Loads:
             os.close(handle)
             return None
         return handle
+
+    def _make_folder(self) -> None:
+        if self._folder.is_dir():
+            return
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with contextlib.suppress(OSError):
+            if os.geteuid() == 0:  # or the service could keep no notes where root's brain has been
+                around = self._folder.parent.stat()
+                os.chown(self._folder, around.st_uid, around.st_gid)
 
     def _judge(self, handle: int, key: str, what: str, name: str, embedded: bool) -> None:
         note = _read(handle)

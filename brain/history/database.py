@@ -71,7 +71,11 @@ class Database:
         self.path = folder / FILE
         # What people said is nobody's business but the brain's; SQLite gives its other files the
         # mode of this one.
-        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+        file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        with contextlib.suppress(OSError):
+            if os.geteuid() == 0:  # or the service could not write what root's brain has begun
+                os.fchown(file, folder.stat().st_uid, folder.stat().st_gid)
+        os.close(file)
         self._sql = sqlite3.connect(
             self.path, timeout=_LOCKED_S, isolation_level=None, check_same_thread=False
         )

@@ -247,3 +247,10 @@ def test_a_note_that_cannot_be_taken_away_says_that_all_is_well(machine: Machine
     shutil.rmtree(notes)
     elsewhere.rename(notes)
     machine.loads(machine.brain())
+
+
+def test_what_root_begins_is_the_services_to_go_on_with(machine: Machine) -> None:
+    if os.geteuid() == 0:
+        os.chown(machine.state, 1234, 4321)
+    machine.loads(machine.brain())
+    assert (machine.state / "loading").stat().st_uid == machine.state.stat().st_uid

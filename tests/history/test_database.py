@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -116,3 +117,16 @@ def test_what_is_no_database_is_damage_and_a_newer_one_is_not(tmp_path: Path) ->
         Database(tmp_path)
     assert not is_damage(refused.value)
     assert not is_damage(sqlite3.OperationalError("database is locked"))
+
+
+def test_what_root_begins_is_the_services_to_go_on_with(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    folder.mkdir()
+    if os.geteuid() == 0:
+        os.chown(folder, 1234, 4321)
+    opened = Database(folder)
+    opened.save([row("r", 10)], now=20, limits=WIDE)
+    files = list(folder.iterdir())
+    assert len(files) == 3, "SQLite gives its other two to the owner of the first"
+    assert {file.stat().st_uid for file in files} == {folder.stat().st_uid}
+    opened.close()
