@@ -108,3 +108,11 @@ def test_the_file_is_the_one_in_force(tmp_path: Path) -> None:
     assert own_file(config, here) == here / ".env"
     (config / "brain.env").touch()
     assert own_file(config, here) == config / "brain.env"
+
+
+def test_what_is_no_file_is_left_alone(tmp_path: Path) -> None:
+    pipe = tmp_path / "brain.env"
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match="it isn't a file"):
+        set_in_file(pipe, "BRAIN_PROFILE", "laptop")
+    assert pipe.is_fifo()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import re
@@ -60,6 +61,8 @@ def set_in_file(file: Path, name: str, value: str) -> None:
     """Set `name` in `file`, which is made if it isn't there. A power cut leaves the old file or the
     new one. Owner and mode stay. Raises OSError, or UnicodeDecodeError for what is no text."""
     file = file.resolve()  # a link stays one
+    if file.exists() and not file.is_file():  # a pipe would be waited for, for ever
+        raise OSError(errno.EINVAL, "it isn't a file")
     try:
         with file.open(encoding="utf-8", newline="") as old:
             text = old.read()
