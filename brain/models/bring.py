@@ -142,6 +142,7 @@ class Bring:
 
     def _copied(self, place: str, path: Path) -> tuple[Path, PinnedFile]:
         """A copy beside the store's files, and what it is, read back from there."""
+        self._check_link(path)
         partial = self.store.partial(f"import.{place.replace('/', '.')}")
         partial.parent.mkdir(exist_ok=True)
         tell = self.progress.file(place, path.stat().st_size, 0)
@@ -151,3 +152,12 @@ class Bring:
                 tell(len(block))
         found = digests(partial)
         return partial, PinnedFile(Path(place).name, found.size, found.sha256)
+
+    def _check_link(self, path: Path) -> None:
+        """Root imports, and what comes is for everybody to read: a stick's link to a file of this
+        machine mustn't make that public. (A cache of the hub's has links, too, to its own files.)
+        Raises `ModelsError`."""
+        target = path.resolve()
+        inside = target.is_relative_to(self.folder.resolve())
+        if not inside and not target.stat().st_mode & 0o004:
+            raise ModelsError(f"{path} leads to {target}, which isn't for everybody to read.")

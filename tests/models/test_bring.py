@@ -126,3 +126,19 @@ def test_a_folder_without_models_brings_nothing(store: Store, tmp_path: Path) ->
 def test_a_disk_too_small(store: Store, stick: Path) -> None:
     assert "MODELS_DIR" in bring(store, stick, MIND, free=1000).failed["mind"]
     assert not store.path("mind.gguf").exists()
+
+
+@pytest.mark.parametrize(("mode", "came"), [(0o640, []), (0o644, ["mind"])])
+def test_a_link_on_a_stick_makes_no_closed_file_public(
+    store: Store, tmp_path: Path, mode: int, came: list[str]
+) -> None:
+    closed, stick = tmp_path / "shadow", tmp_path / "a stick"
+    closed.write_text("root's alone")
+    closed.chmod(mode)
+    stick.mkdir()
+    (stick / "mind.gguf").symlink_to(closed)
+    result = bring(store, stick)
+    assert result.came == came
+    if not came:
+        assert "isn't for everybody to read" in result.failed["mind"]
+        assert not list(store.folder.rglob("*mind*"))
