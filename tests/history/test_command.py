@@ -28,13 +28,15 @@ def test_who_may_look_at_the_services_is_shown_those(
     monkeypatch.setattr(history, "SERVICE_DIR", service)
     monkeypatch.setenv("XDG_STATE_HOME", str(own))
     monkeypatch.delenv("STATE_DIRECTORY", raising=False)
-    spoken(own / "robot-brain", "of-root")
+    spoken(own / "robot-brain", "garden")
     assert history.list_robots(Settings()) == 0
-    assert "of-root" in capsys.readouterr().out
-    spoken(service, "of-the-service")
-    assert history.forget(Settings(), "of-the-service") == 0
+    assert "garden" in capsys.readouterr().out
+    spoken(service, "kitchen")
+    assert history.forget(Settings(), "kitchen") == 0
     capsys.readouterr()
     assert history.list_robots(Settings()) == 0
-    assert "of-" not in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "garden" not in shown
+    assert "kitchen" not in shown
     assert history.list_robots(Settings(state_dir=str(own / "robot-brain"))) == 0
-    assert "of-root" in capsys.readouterr().out
+    assert "garden" in capsys.readouterr().out
