@@ -174,7 +174,7 @@ async def _end_when_mended(settings: Settings, access: Access, stop: asyncio.Eve
     under systemd) goes down when the file has come, and is started anew."""
     while access.locked or access.local_only:
         await asyncio.sleep(_LOOK_S)
-        now = await asyncio.to_thread(access_of, settings, os.environ)
+        now = await asyncio.to_thread(access_of, settings, os.environ, had_tokens=access.locked)
         if not (now.locked or now.local_only):
             log.warning("the tokens and the certificate are there now: starting anew")
             stop.set()

@@ -19,7 +19,8 @@ from websockets.exceptions import InvalidStatus
 
 from brain.app import _end_when_mended, serve
 from brain.house import way_in
-from brain.settings import Settings
+from brain.settings import Problem, Settings
+from brain.settings.access import Access
 from robot_client.address import brain_url
 from robot_client.dial import dial
 from robot_client.reconnect import Retry
@@ -261,5 +262,21 @@ def test_it_is_started_anew_when_they_have_come(
         # And of one that has all that it needs, nobody looks.
         _, access = way_in(settings, {}, lenient=True)
         await asyncio.wait_for(_end_when_mended(settings, access, asyncio.Event()), 1)
+
+    asyncio.run(main())
+
+
+def test_a_settings_file_that_held_no_token_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It can't be read, there never was a token, and the certificate has come."""
+    monkeypatch.setattr("brain.app._LOOK_S", 0.01)
+    unread = Problem("error", "", "override.env can't be read", "override.env", file_unread=True)
+    settings = Settings(state_dir=str(tmp_path)).with_account({}, (unread,))
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        await asyncio.wait_for(_end_when_mended(settings, Access(local_only=True), stop), 5)
+        assert stop.is_set()
 
     asyncio.run(main())
