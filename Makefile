@@ -24,11 +24,11 @@ lint: setup
 # its makers need, and with the pip that installs it where there is none.
 lock: setup
 	@.venv/bin/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header \
-		--no-emit-package llama-cpp-python --no-emit-package robot-brain-client --all-extras \
-		pyproject.toml -o requirements.lock
+		--no-emit-package llama-cpp-python --no-emit-package robot-brain-client \
+		--extra llm --extra stt --extra tts --extra fleet --extra dev pyproject.toml -o requirements.lock
 	@echo pip | .venv/bin/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
-		--no-header --no-annotate --no-emit-package llama-cpp-python --extra llm --extra stt --extra tts \
-		-c requirements.lock pyproject.toml - -o appliance.lock
+		--no-header --no-annotate --no-emit-package llama-cpp-python \
+		--extra llm --extra stt --extra tts --extra fleet -c requirements.lock pyproject.toml - -o appliance.lock
 	@echo 'llama-cpp-python>=0.3.36' | .venv/bin/uv pip compile --quiet --universal --python-version 3.10 \
 		--generate-hashes --no-header --no-deps - -o llama-cpp.lock
 	@.venv/bin/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header \
