@@ -86,7 +86,10 @@ fi
 pip() { "$venv/bin/python" -m pip --disable-pip-version-check "$@"; }
 
 # Kept where tools/setup.sh keeps it, too: what one has compiled, the other needn't.
-wheels=$cache/wheels/$(printf '%s' "$version-$(uname -m)-$cmake_args" | tr -c 'A-Za-z0-9.-' _)
+# Without AMX, as there.
+without_amx='-U__AMX_TILE__ -U__AMX_INT8__ -U__AMX_BF16__'
+built="$version-$(uname -m)-$cmake_args-without-amx"
+wheels=$cache/wheels/$(printf '%s' "$built" | tr -c 'A-Za-z0-9.-' _)
 wheel=$(find "$wheels" -name 'llama_cpp_python-*.whl' 2>/dev/null | head -n 1 || true)
 if [ -z "$wheel" ]; then
     say "compiling llama.cpp $version ${cmake_args:-for this CPU}: some minutes, with CUDA up to an hour"
@@ -94,7 +97,8 @@ if [ -z "$wheel" ]; then
     mkdir -p "$wheels.part"
     # Ninja's own counter is the progress; the rest goes to the log. (Not from pip's cache, which
     # doesn't ask with which CMAKE_ARGS a wheel was built.)
-    if ! CMAKE_ARGS=$cmake_args CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)} \
+    if ! CFLAGS="${CFLAGS-} $without_amx" CXXFLAGS="${CXXFLAGS-} $without_amx" \
+        CMAKE_ARGS=$cmake_args CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)} \
         pip wheel --verbose --no-deps --no-cache-dir --require-hashes --no-binary llama-cpp-python \
         -w "$wheels.part" -r "$repository/llama-cpp.lock" 2>&1 |
         tee -a "$log" | "$python" "$repository/tools/build_progress.py"; then
