@@ -71,7 +71,7 @@ def health(
         "profile": settings.brain_profile,
         "resource_profile": "performance" if settings.performance_mode else "conservative",
         "performance_mode": settings.performance_mode,
-        "orpheus_enabled": budget.reserved(settings).orpheus > 0 and not budget.excess(settings),
+        "orpheus_enabled": budget.orpheus_may_speak(settings),
         "orpheus_vram_free_gb": orpheus_vram_free_gb,
         "gpu_budget": gpu_budget(settings),
         "ai": {

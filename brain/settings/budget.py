@@ -7,6 +7,7 @@ too much fail late, one of them, in words of CUDA. So the sum is looked at befor
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from brain.settings.model import Settings
 
@@ -41,11 +42,27 @@ def orpheus_chosen(settings: Settings) -> bool:
     return settings.tts_backend in {"auto", "orpheus"}
 
 
+def orpheus_runs_on(settings: Settings) -> Literal["llamacpp", "vllm", "server"]:
+    """What would run the model of Orpheus. On vLLM in this process alone it reserves a share."""
+    backend = settings.orpheus_backend
+    if backend != "auto":
+        return backend
+    return "vllm" if settings.llm_backend == "vllm" else "llamacpp"
+
+
+def orpheus_may_speak(settings: Settings) -> bool:
+    """Whether Orpheus speaks if it is there: it is chosen, and what it reserves is allowed."""
+    if not (settings.performance_mode and orpheus_chosen(settings)):
+        return False
+    return not excess_of_orpheus(settings)
+
+
 def configured(settings: Settings) -> GpuBudget:
     """The shares as the settings have them: Orpheus keeps its own while it may be switched on."""
+    orpheus = orpheus_chosen(settings) and orpheus_runs_on(settings) == "vllm"
     return GpuBudget(
         settings.vllm_gpu_memory_utilization if settings.llm_backend == "vllm" else 0.0,
-        settings.orpheus_gpu_memory_utilization if orpheus_chosen(settings) else 0.0,
+        settings.orpheus_gpu_memory_utilization if orpheus else 0.0,
         settings.gpu_utilization_cap,
     )
 
@@ -72,6 +89,11 @@ def excess(settings: Settings) -> str:
 def excess_of_vllm(settings: Settings) -> str:
     """As `excess`, of the language model alone: where both are too much, Orpheus goes first."""
     return excess(settings.model_copy(update={"performance_mode": False}))
+
+
+def excess_of_orpheus(settings: Settings) -> str:
+    """As `excess`, where Orpheus has a part in it."""
+    return excess(settings) if reserved(settings).orpheus else ""
 
 
 def _told(settings: Settings, name: str) -> str:

@@ -9,6 +9,7 @@ from pydantic import AfterValidator
 
 LlmBackend = Literal["llamacpp", "vllm", "ollama", "openai"]
 TtsBackend = Literal["auto", "orpheus", "piper", "espeak", "off"]
+OrpheusBackend = Literal["auto", "llamacpp", "vllm", "server"]
 EchoMode = Literal["half_duplex", "guard", "none"]
 HistoryStore = Literal["sqlite", "off"]
 LogLevel = Literal["debug", "info", "warning", "error"]

@@ -22,6 +22,7 @@ from brain.engines.recipes.orpheus import (
 from brain.engines.tts.orpheus.llamacpp import LlamaCppTokens
 from brain.engines.tts.orpheus.synthesizer import OrpheusSynthesizer
 from brain.settings import Settings
+from brain.settings.budget import orpheus_may_speak, orpheus_runs_on, reserved
 from tests.engines.tts.orpheus.scripted_voice import InlineDecoder, ScriptedSource, speech
 from tests.engines.tts.orpheus.tiny_gguf import write_orpheus
 from tests.engines.tts.orpheus.tiny_snac import write_snac
@@ -43,10 +44,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def chosen(folder: Path, **changes: Any) -> Settings:
-    return Settings(
-        tts_backend="orpheus", performance_mode=True, cpu_threads=1, models_dir=str(folder),
-        **changes,
-    )  # fmt: skip
+    """Settings with which Orpheus speaks, on llama.cpp unless `changes` say otherwise."""
+    given = {"tts_backend": "orpheus", "orpheus_backend": "llamacpp", "performance_mode": True}
+    return Settings(**{**given, "cpu_threads": 1, "models_dir": str(folder), **changes})
 
 
 def run(settings: Settings, main: Callable[[LadderSynthesizer], Awaitable[Any]]) -> Any:
@@ -82,6 +82,31 @@ def test_orpheus_speaks_if_its_two_files_are_there(folder: Path, tmp_path: Path)
         assert name.upper() in gone.reason
 
 
+@pytest.mark.setting("ORPHEUS_BACKEND")
+@pytest.mark.parametrize(
+    ("changes", "runs_on", "share"),
+    [
+        ({"llm_backend": "llamacpp"}, "llamacpp", 0),
+        ({"llm_backend": "ollama"}, "llamacpp", 0),
+        ({"llm_backend": "vllm"}, "vllm", 0.45),
+        ({"llm_backend": "llamacpp", "orpheus_backend": "vllm"}, "vllm", 0.45),
+        ({"llm_backend": "vllm", "orpheus_backend": "llamacpp"}, "llamacpp", 0),
+        ({"llm_backend": "vllm", "orpheus_backend": "server"}, "server", 0),
+    ],
+)
+def test_what_runs_its_model(changes: dict[str, Any], runs_on: str, share: float) -> None:
+    settings = Settings(performance_mode=True, **changes)
+    assert orpheus_runs_on(settings) == runs_on
+    assert reserved(settings).orpheus == share
+
+
+def test_a_share_that_it_does_not_take_is_no_reason_to_leave_it_out(folder: Path) -> None:
+    settings = chosen(folder, llm_backend="vllm", gpu_utilization_cap=0.1)
+    assert run(settings, state).active == "orpheus"
+    assert orpheus_may_speak(settings)
+    assert not orpheus_may_speak(settings.model_copy(update={"orpheus_backend": "vllm"}))
+
+
 @pytest.mark.setting("ORPHEUS_VOICE")
 def test_the_voice(folder: Path) -> None:
     async def main(settings: Settings) -> str:
@@ -104,8 +129,11 @@ def test_a_text_and_its_sound_have_so_much_room(folder: Path) -> None:
 
     # Of 304 tokens, which are 43 frames at most, 238 have room beside the prompt.
     assert 10 < asyncio.run(main()) <= 34
-    assert orpheus_at_once(Settings(orpheus_max_model_len=2000)) == 1
-    assert orpheus_at_once(Settings(orpheus_max_model_len=8192)) == 2
+    for room, speak in ((2000, 1), (8192, 2)):
+        settings = Settings(orpheus_backend="llamacpp", orpheus_max_model_len=room)
+        assert orpheus_at_once(settings) == speak
+    # vLLM has so much room for each, and makes them wait for it itself.
+    assert orpheus_at_once(Settings(orpheus_backend="vllm", orpheus_max_model_len=2000)) == 8
 
 
 @pytest.mark.setting("ORPHEUS_MAX_NUM_SEQS")

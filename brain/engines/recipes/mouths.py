@@ -23,7 +23,7 @@ from brain.engines.recipes.building import (
 )
 from brain.models.place import located, models_dir
 from brain.settings import Settings
-from brain.settings.budget import excess
+from brain.settings.budget import excess_of_orpheus, orpheus_runs_on
 
 _ESPEAKERS = 16
 """Calls at espeak at once: they take turns sentence by sentence, each in 10 to 20 ms."""
@@ -106,9 +106,10 @@ def _orpheus(settings: Settings) -> Rung[Synthesizer]:
             raise EngineUnavailable(
                 "TTS_BACKEND=orpheus needs PERFORMANCE_MODE=1: set it, or choose piper or espeak."
             )
-        if over := excess(settings):
+        if over := excess_of_orpheus(settings):
             raise EngineUnavailable(f"{over}.")
-        await imported("brain.engines.recipes.orpheus", "llama-cpp-python", "llm")
+        # The decoder's library, which every source of its tokens needs.
+        await imported("brain.engines.recipes.orpheus", "onnxruntime", "tts")
         from brain.engines.recipes.orpheus import load_orpheus, orpheus_at_once
 
         try:
@@ -123,7 +124,9 @@ def _orpheus(settings: Settings) -> Rung[Synthesizer]:
 
     def files() -> tuple[Path, ...]:
         folder = models_dir(settings.models_dir)
-        named = (settings.orpheus_model_path, settings.orpheus_decoder_path)
+        named = [settings.orpheus_decoder_path]
+        if orpheus_runs_on(settings) == "llamacpp":
+            named.append(settings.orpheus_model_path)
         return tuple(located(name, folder) for name in named)
 
     return Rung("orpheus", build, check_synthesizer, files=files, progress=progress)

@@ -1,18 +1,27 @@
-"""What the settings make of Orpheus. Imports its engine, so it is imported when that is chosen."""
+"""What the settings make of Orpheus. Imports its engine, so it is imported when that is chosen.
+
+What runs its model is imported when that is chosen in turn.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from brain.engines.recipes.building import threads_of
-from brain.engines.tts.orpheus.llamacpp import LlamaCppSpeech, LlamaCppTokens
+from brain.engines.ports import EngineUnavailable
+from brain.engines.recipes.building import imported, threads_of
 from brain.engines.tts.orpheus.prompt import MOST_PROMPT_TOKENS, MOST_TOKENS
 from brain.engines.tts.orpheus.snac import SnacOnThread
+from brain.engines.tts.orpheus.source import TokenSource
 from brain.engines.tts.orpheus.synthesizer import OrpheusOptions, OrpheusSynthesizer
 from brain.models.place import located, models_dir
 from brain.settings import Settings
+from brain.settings.budget import orpheus_runs_on
+
+if TYPE_CHECKING:
+    from brain.engines.tts.orpheus.llamacpp import LlamaCppSpeech
 
 
 def orpheus_files(settings: Settings) -> tuple[Path, Path]:
@@ -24,6 +33,9 @@ def orpheus_files(settings: Settings) -> tuple[Path, Path]:
 
 def orpheus_at_once(settings: Settings) -> int:
     """How many texts are spoken at once: more than have room would wait, and be taken to hang."""
+    if orpheus_runs_on(settings) != "llamacpp":
+        return settings.orpheus_max_num_seqs
+    # llama.cpp has one room for all of them.
     room = settings.orpheus_max_model_len // (MOST_PROMPT_TOKENS + MOST_TOKENS)
     return max(1, min(settings.orpheus_max_num_seqs, room))
 
@@ -38,7 +50,9 @@ def orpheus_options(settings: Settings) -> OrpheusOptions:
 
 
 def orpheus_speech(settings: Settings) -> LlamaCppSpeech:
-    """How its model is run."""
+    """How its model is run by llama.cpp."""
+    from brain.engines.tts.orpheus.llamacpp import LlamaCppSpeech
+
     model, _ = orpheus_files(settings)
     return LlamaCppSpeech(
         model=model,
@@ -58,8 +72,20 @@ async def load_orpheus(
     # The small one first: what it lacks is told at once.
     decoder = await SnacOnThread.load(file, threads=math.ceil(threads_of(settings) / 2))
     try:
-        source = await LlamaCppTokens.load(orpheus_speech(settings), tell=tell)
+        source = await _source(settings, tell)
     except BaseException:
         await decoder.close()
         raise
     return OrpheusSynthesizer(source, decoder, orpheus_options(settings))
+
+
+async def _source(settings: Settings, tell: Callable[[str], None] | None) -> TokenSource:
+    backend = orpheus_runs_on(settings)
+    if backend == "llamacpp":
+        await imported("brain.engines.tts.orpheus.llamacpp", "llama-cpp-python", "llm")
+        from brain.engines.tts.orpheus.llamacpp import LlamaCppTokens
+
+        return await LlamaCppTokens.load(orpheus_speech(settings), tell=tell)
+    raise EngineUnavailable(
+        f"It can't run on {backend} in this version of the brain: set ORPHEUS_BACKEND=llamacpp."
+    )

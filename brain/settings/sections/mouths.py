@@ -7,7 +7,7 @@ from functools import partial
 from pydantic import BaseModel
 
 from brain.settings.fields import setting
-from brain.settings.values import FileOrName, TtsBackend
+from brain.settings.values import URL, FileOrName, OrpheusBackend, TtsBackend
 
 _mouth = partial(setting, group="Mouth")
 _orpheus = partial(setting, group="Mouth: Orpheus")
@@ -35,6 +35,12 @@ class MouthSettings(BaseModel):
         unit="s",
         ge=0.1,
         le=600,
+    )
+    orpheus_backend: OrpheusBackend = _orpheus(
+        "auto", "What runs the model of Orpheus (auto: vLLM if LLM_BACKEND=vllm, else llama.cpp)"
+    )
+    orpheus_url: str = _orpheus(
+        "http://localhost:8000/v1", "Base URL of a vLLM server that has the model of Orpheus", **URL
     )
     tts_model_name: str = _orpheus(
         "canopylabs/orpheus-3b-0.1-ft", "Model of Orpheus: a repository on the hub", min_length=1
