@@ -214,7 +214,9 @@ class ScriptedMouth:
         sample_rate: int = 22050,
         voices: tuple[str, ...] = ("plain", "other"),
         failures: Sequence[Exception | Hang | None] = (None,),
+        calls_per_reply: int | None = None,
     ) -> None:
+        self.calls_per_reply = calls_per_reply
         self._seconds_per_char = seconds_per_char
         self._delay = delay
         self._block_delay = block_delay
@@ -228,7 +230,7 @@ class ScriptedMouth:
 
     @property
     def info(self) -> EngineInfo:
-        return EngineInfo("scripted", "scripted mouth")
+        return EngineInfo("scripted", "scripted mouth", calls_per_reply=self.calls_per_reply)
 
     @property
     def voices(self) -> tuple[str, ...]:

@@ -8,11 +8,18 @@ _MARK_PATIENCE = 1.0
 _MARK_TOLERANCE = 0.02
 
 
+_LETTERS_A_SECOND = 14.0
+"""Of a voice that hasn't said a whole clause yet."""
+
+
 @dataclass
 class _Span:
+    """A clause, and where its sound lies: as much of it as was sent. `whole`: no more follows."""
+
     text: str
     start: float
     end: float
+    whole: bool = False
 
 
 @dataclass
@@ -32,6 +39,7 @@ class Playback:
 
     def clause(self, text: str) -> None:
         """A clause begins: the sound that is sent from now on is its."""
+        self.complete()
         self._spans.append(_Span(text, self.sent, self.sent))
 
     def add(self, seconds: float, now: float) -> None:
@@ -40,6 +48,11 @@ class Playback:
         self.sent += seconds
         if self._spans:
             self._spans[-1].end = self.sent
+
+    def complete(self) -> None:
+        """All sound of the last clause has been sent."""
+        if self._spans:
+            self._spans[-1].whole = True
 
     def mark(self, seconds: float, now: float) -> None:
         """The robot has handed so much of the reply to its device. Marks never go back."""
@@ -71,15 +84,29 @@ class Playback:
         return " ".join(span.text for span in self._spans)
 
     def heard_text(self, now: float) -> str:
-        """The clauses that were played, and of the last one as many words as its time share."""
+        """The clauses that were played, and of the last one as many words as its time share.
+
+        How long a clause is of which more sound is to come can only be guessed: by the pace of
+        those before it.
+        """
         heard = self.heard(now)
         words: list[str] = []
         for span in self._spans:
-            if heard >= span.end - 0.05:
+            if span.whole and heard >= span.end - 0.05:
                 words.append(span.text)
                 continue
-            share = (heard - span.start) / (span.end - span.start)
+            seconds = span.end - span.start
+            if not span.whole:
+                seconds = max(seconds, len(span.text) / self._pace())
+            share = min(1.0, (heard - span.start) / seconds)
             spoken = span.text.split()
             words += spoken[: int(share * len(spoken))] if share > 0 else []
             break
         return " ".join(words)
+
+    def _pace(self) -> float:
+        """Letters a second, of the clauses that were sent whole."""
+        spans = [span for span in self._spans if span.whole]
+        seconds = sum(span.end - span.start for span in spans)
+        letters = sum(len(span.text) for span in spans)
+        return letters / seconds if letters and seconds else _LETTERS_A_SECOND

@@ -63,7 +63,8 @@ class Called:
 class Block:
     """Sound to be sent now; `clause` is set on the first block of each clause.
 
-    `audio` is None where there is no voice: the clause is only shown.
+    `audio` is None where there is no voice: the clause is only shown. Neither of them: all sound of
+    the last clause has been sent.
     """
 
     reply_id: int

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
 
 import numpy as np
 
@@ -97,7 +98,7 @@ async def _speak(
     blocks: asyncio.Queue[Block | None],
 ) -> None:
     resampler: Resampler | None = None
-    while (clause := await clauses.get()) is not None:
+    async for clause in _calls(clauses, mouth):
         unsaid: str | None = clause.text
         if mouth is not None:
             try:
@@ -120,9 +121,33 @@ async def _speak(
                 raise _VoiceError(str(error)) from error
         if unsaid is not None:  # no voice, or nothing in it that can be spoken
             await blocks.put(Block(brief.reply_id, None, unsaid))
+        await blocks.put(Block(brief.reply_id, None))
     if resampler is not None and len(tail := resampler.flush()):
         await blocks.put(Block(brief.reply_id, Audio(tail, brief.output_sample_rate)))
     await blocks.put(None)
+
+
+async def _calls(
+    clauses: asyncio.Queue[Clause | None], mouth: Synthesizer | None
+) -> AsyncIterator[Clause]:
+    """What is said in one call each: a clause, and in the last that the voice allows all the rest.
+
+    Of the rest the mood isn't told again, if it is the same: the voice would laugh once more.
+    """
+    made, mood = 0, None
+    while (clause := await clauses.get()) is not None:
+        made += 1
+        # Looked at each time: one voice may have taken another's place.
+        most = mouth.info.calls_per_reply if mouth is not None else None
+        if most is None or made < most:
+            mood = clause.emotion
+            yield clause
+            continue
+        rest = [clause.text]
+        while (more := await clauses.get()) is not None:
+            rest.append(more.text)
+        yield Clause(" ".join(rest), clause.emotion if clause.emotion != mood else None)
+        return
 
 
 async def _send(blocks: asyncio.Queue[Block | None], post: Post, lead: float, ahead: float) -> None:

@@ -234,6 +234,8 @@ class Speaking:
         if block.clause is not None:
             active.playback.clause(block.clause)
             self._send(outputs.ClauseStarted(block.clause, block.reply_id))
+        elif block.audio is None:
+            active.playback.complete()
         if block.audio is None:
             return
         if not self._sounding:

@@ -183,11 +183,14 @@ class EngineInfo:
     """What an engine is: `name` as in the settings ("whisper", "llamacpp"), `model` for people.
 
     `device` is where it really computes, whatever was asked for; "" where it doesn't say.
+    `calls_per_reply`, of a voice to which a call is dear: the most in which a reply is said, the
+    last of them with all that is left of it. None: a call a clause.
     """
 
     name: str
     model: str
     device: Device = ""
+    calls_per_reply: int | None = None
 
 
 # -- the ports ---------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ def two_clauses(*, marks: bool = False) -> Playback:
     playback.add(2.0, now=10.0)
     playback.clause("five six")
     playback.add(1.0, now=10.5)
+    playback.complete()
     return playback
 
 
@@ -32,6 +33,35 @@ def two_clauses(*, marks: bool = False) -> Playback:
 )
 def test_by_the_clock(now: float, text: str) -> None:
     assert two_clauses().heard_text(now) == text
+
+
+@pytest.mark.parametrize(
+    ("now", "text"),
+    [
+        # Ten letters a second: 0.2 s for each of the eight.
+        (1.0, "four words"),
+        (1.5, "four words a b"),
+        (9.0, "four words a b c d e"),  # all that was sent, which isn't all
+    ],
+)
+def test_of_a_clause_of_which_more_is_to_come_the_length_is_guessed(now: float, text: str) -> None:
+    playback = Playback()
+    playback.clause("four words")
+    playback.add(1.0, now=0.0)
+    playback.clause("a b c d e f g h.")
+    playback.add(1.0, now=0.0)
+    assert playback.heard_text(now) == text
+    playback.complete()
+    assert playback.heard_text(99.0) == "four words a b c d e f g h."
+
+
+def test_the_first_clause_is_taken_for_a_usual_pace() -> None:
+    playback = Playback()
+    playback.clause("word " * 28)  # 10 s
+    playback.add(1.0, now=0.0)
+    assert playback.heard_text(99.0) == "word word"
+    playback.add(14.0, now=1.0)  # it is a slow one
+    assert playback.heard_text(7.5).split() == ["word"] * 14
 
 
 def test_marks_are_believed_before_the_clock() -> None:

@@ -107,6 +107,17 @@ def test_a_share_that_it_does_not_take_is_no_reason_to_leave_it_out(folder: Path
     assert not orpheus_may_speak(settings.model_copy(update={"orpheus_backend": "vllm"}))
 
 
+def test_a_reply_is_said_in_two_calls_while_it_is_orpheus_that_speaks(
+    folder: Path, tmp_path: Path
+) -> None:
+    async def main(mouth: LadderSynthesizer) -> tuple[str, int | None]:
+        return mouth.info.name, mouth.info.calls_per_reply
+
+    assert run(chosen(folder), main) == ("orpheus", 2)
+    absent = chosen(folder, orpheus_model_path=str(tmp_path / "absent"))
+    assert run(absent, main) == ("piper", None)
+
+
 @pytest.mark.setting("ORPHEUS_VOICE")
 def test_the_voice(folder: Path) -> None:
     async def main(settings: Settings) -> str:

@@ -35,6 +35,11 @@ from brain.engines.tts.orpheus.source import SoundDecoder, TokenSource
 _log = logging.getLogger(__name__)
 
 
+_CALLS_PER_REPLY = 2
+"""The first clause, so that it starts early, and the rest: each call begins with a prompt and 28
+tokens before its first sound, and sounds like a beginning."""
+
+
 class _Silent(EngineFailed):
     """The model ended before it began; nothing is wrong with what runs it."""
 
@@ -69,7 +74,8 @@ class OrpheusSynthesizer:
 
     @property
     def info(self) -> EngineInfo:
-        return EngineInfo("orpheus", self._source.info.model, self._source.info.device)
+        source = self._source.info
+        return EngineInfo("orpheus", source.model, source.device, _CALLS_PER_REPLY)
 
     @property
     def voices(self) -> tuple[str, ...]:

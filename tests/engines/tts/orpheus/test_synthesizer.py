@@ -119,7 +119,7 @@ def test_what_the_model_is_asked(decoder: InlineDecoder) -> None:
         source = ScriptedSource([speech(4)])
         mouth = voice(source, decoder, voice="leo")
         assert mouth.voices == ("leo", "tara", "leah", "jess", "dan", "mia", "zac", "zoe")
-        assert mouth.info == EngineInfo("orpheus", "a script", "cpu")
+        assert mouth.info == EngineInfo("orpheus", "a script", "cpu", calls_per_reply=2)
         await said(mouth, "Hello.")
         await said(mouth, "Hello.", voice="zoe", emotion=Emotion("sad", 0.6))
         await said(mouth, "Hello.", voice="nobody")
