@@ -27,11 +27,11 @@ from brain.api.gate import Gate
 from brain.api.origins import Origins
 from brain.api.token import Tokens
 from brain.dialogue.sessions import Sessions
+from brain.engines.gpu_memory import this_gpu
 from brain.engines.ladder import EngineState
 from brain.engines.loader import EngineSet
 from brain.history.keeper import HistoryKeeper
 from brain.ops import health
-from brain.ops.gpu_memory import GpuMemory
 from brain.ops.listening import listening_socket
 from brain.persona.moods import EMOTION_ALIASES, EMOTIONS
 from brain.planner.options import plan_options
@@ -83,7 +83,6 @@ def build_app(
         voices = engines.mouth.voices if engines.mouth is not None else ()
         return local_socket.House(settings.brain_profile, voices, _engines_out(engines.states()))
 
-    gpu_memory = GpuMemory()
     planner = Planner(engines.mind, plan_options(settings))
 
     def health_report(trusted: bool) -> health.Report:
@@ -94,7 +93,7 @@ def build_app(
         return health.health(
             settings,
             engines.states(),
-            orpheus_vram_free_gb=gpu_memory.free_gb(),
+            orpheus_vram_free_gb=this_gpu().free_gb(),
             counters=counters,
         )
 
@@ -105,6 +104,7 @@ def build_app(
             version=__version__,
             stopping=stop.is_set(),
             access=access,
+            gpu=this_gpu().look(),
             history=health.HistoryState(
                 kept=keeper is not None,
                 reason=keeper.reason if keeper is not None else "",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, TypeVar
 
+from brain.engines.gpu_memory import GpuMemory, this_gpu
+from brain.engines.gpu_room import with_gpu_room
 from brain.engines.ladder import EngineState, Kind, Ladder, Rung
 from brain.engines.ladder_ports import LadderLanguageModel, LadderSynthesizer, LadderTranscriber
 from brain.engines.lane import Closable
@@ -19,6 +21,7 @@ from brain.engines.ports import (
     VoiceDetector,
 )
 from brain.engines.recipes import language_model_rungs, synthesizer_rungs, transcriber_rungs
+from brain.engines.recipes.gpu_needs import gpu_need, orpheus_on_gpu
 from brain.engines.unfinished import Loads, guarded
 from brain.settings import Settings
 
@@ -34,14 +37,23 @@ class EngineSet:
 
     Made in two steps: `EngineSet(settings)` loads the voice detector alone; `start` returns as soon
     as the embedded engines serve, and loads the settings' engines in the background, the largest
-    first. `loads`: where it is remembered which load ended the process, if anywhere.
+    first. `loads`: where it is remembered which load ended the process, if anywhere. `gpu`: whose
+    memory is looked at before each load that goes there.
     """
 
-    def __init__(self, settings: Settings, loads: Loads | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        loads: Loads | None = None,
+        gpu: Callable[[], GpuMemory] = this_gpu,
+    ) -> None:
         self.detector, self._undetected = _detector()
-        minds = _guarded(language_model_rungs(settings), "llm", settings, loads)
-        ears = _guarded(transcriber_rungs(settings), "stt", settings, loads)
-        mouths = _guarded(synthesizer_rungs(settings), "tts", settings, loads)
+        minds = _with_care(language_model_rungs(settings), "llm", settings, loads, gpu)
+        ears = _with_care(transcriber_rungs(settings), "stt", settings, loads, gpu)
+        mouths = _with_care(synthesizer_rungs(settings), "tts", settings, loads, gpu)
+        self._large_mouth = bool(mouths) and (
+            mouths[0].name == "orpheus" and orpheus_on_gpu(settings)
+        )
         self._mind: Ladder[LanguageModel] = Ladder("llm", minds)
         self._ears: Ladder[Transcriber] = Ladder("stt", ears)
         self._mouth: Ladder[Synthesizer] | None = Ladder("tts", mouths) if mouths else None
@@ -107,8 +119,11 @@ class EngineSet:
 
     def _ladders(self) -> tuple[Ladder[Any], ...]:
         """The largest first: what is left of the memory is for the others."""
-        ladders: tuple[Ladder[Any], ...] = (self._mind, self._ears)
-        return ladders if self._mouth is None else (*ladders, self._mouth)
+        if self._mouth is None:
+            return (self._mind, self._ears)
+        if self._large_mouth:
+            return (self._mind, self._mouth, self._ears)
+        return (self._mind, self._ears, self._mouth)
 
     async def _load(self) -> None:
         # One that loads elsewhere takes nothing from the others here, and may take its time.
@@ -132,14 +147,22 @@ def _detector() -> tuple[VoiceDetector, str]:
         return LoudnessDetector(), reason
 
 
-def _guarded(
-    rungs: Sequence[Rung[E]], kind: Kind, settings: Settings, loads: Loads | None
+def _with_care(
+    rungs: Sequence[Rung[E]],
+    kind: Kind,
+    settings: Settings,
+    loads: Loads | None,
+    gpu: Callable[[], GpuMemory],
 ) -> Sequence[Rung[E]]:
-    if loads is None:
-        return rungs
+    """The same rungs: where the GPU has no room they aren't built, and their loads leave a note."""
     values = settings.model_dump()
     deciding = repr([values[name] for name in sorted(values) if name.startswith(f"{kind}_")])
-    return [guarded(rung, kind, loads, deciding) for rung in rungs]
+    careful = []
+    for rung in rungs:
+        kept = rung if loads is None else guarded(rung, kind, loads, deciding)
+        need = None if rung.embedded else gpu_need(settings, kind, rung.name)
+        careful.append(kept if need is None else with_gpu_room(kept, need, gpu))
+    return careful
 
 
 async def _climb(ladders: Sequence[Ladder[Any]]) -> None:

@@ -20,7 +20,9 @@ class Model:
 
     `files`: names or patterns (`fnmatch`) in `repository`, the one that an engine is pointed at
     last. `folder` is theirs in the store, "" for the store itself. `memory_gb`: GB (10^9 bytes)
-    that it takes while it runs, roughly. `gated`: its repository asks for a token.
+    that it takes while it runs, roughly. `gated`: its repository asks for a token. What is known of
+    that memory by part, 0 where nothing is: `weights_gb`; `cache_bytes`, of one token's keys and
+    values; `int8_gb`, of ears that are kept in 8 bits.
     """
 
     id: str
@@ -31,6 +33,9 @@ class Model:
     memory_gb: float
     folder: str = ""
     gated: bool = False
+    weights_gb: float = 0.0
+    cache_bytes: int = 0
+    int8_gb: float = 0.0
 
     def place(self, source: str) -> str:
         """Where a file of the repository lies in the store, relative to it."""
@@ -39,11 +44,28 @@ class Model:
 
 
 @dataclass(frozen=True)
+class Hardware:
+    """The machine that a profile is written for.
+
+    GB are 10^9 bytes. `gpu_gb`: of a GPU's own memory, 0 without one; `shared`: its GPU has the
+    machine's memory. `bandwidth_gb_s`: of the memory in which the mind lies, GB/s; 0: any.
+    """
+
+    about: str
+    memory_gb: float
+    gpu_gb: float = 0.0
+    shared: bool = False
+    bandwidth_gb_s: float = 0.0
+
+
+@dataclass(frozen=True)
 class Wants:
-    """What a profile needs (`wants`), and what may stand in for it (`may`): names of models."""
+    """What a profile needs (`wants`), and what may stand in for it (`may`): names of models.
+    `machine`: what it is written for."""
 
     wants: tuple[str, ...] = ()
     may: tuple[str, ...] = ()
+    machine: Hardware | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +94,14 @@ class Catalog:
             )
         return [self.models[name] for name in dict.fromkeys(names)]
 
+    def at(self, *places: str) -> Model | None:
+        """The model whose file, the one that an engine is pointed at, lies at one of `places` in
+        the store (relative to it), or whose repository that is."""
+        for model in self.models.values():
+            if model.repository in places or model.place(model.files[-1]) in places:
+                return model
+        return None
+
 
 def load(path: Path = CATALOG) -> Catalog:
     """Read a catalogue. Raises `ModelsError` for a file that isn't one."""
@@ -80,7 +110,11 @@ def load(path: Path = CATALOG) -> Catalog:
         data = parser.loads(path.read_text(encoding="utf-8"))
         models = {name: _model(name, entry) for name, entry in data["models"].items()}
         profiles = {
-            name: Wants(tuple(entry["wants"]), tuple(entry.get("may", ())))
+            name: Wants(
+                tuple(entry["wants"]),
+                tuple(entry.get("may", ())),
+                Hardware(**entry["machine"]) if "machine" in entry else None,
+            )
             for name, entry in data["profiles"].items()
         }
     except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:

@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
+from brain.engines.gpu_memory import Filled
 from brain.engines.ladder import EngineState, Kind
 from brain.settings import Settings, budget
 from brain.settings.access import Access
 
 # The engines' own account of themselves is what is reported.
+
+_GIB = 1 << 30
 
 _READ_AT_THE_START = (
     "Settings are read at the start: mend them, then restart the brain (systemctl restart brain)."
@@ -100,6 +103,7 @@ def ready(
     stopping: bool = False,
     history: HistoryState | None = None,
     access: Access | None = None,
+    gpu: Filled | None = None,
 ) -> Report:
     """For probes: 200 once every wanted engine is warm or given up on, and one of each kind serves;
     503 before, and at the end.
@@ -109,7 +113,7 @@ def ready(
     for, its `progress` how far its loading is (a download, say), `problems` what was wrong with the
     settings, and `advice` what to do about those. `history`: None is none that outlives the brain.
     `access`: None is open to all; a brain that can't let its robots in, for want of a token or a
-    certificate, is degraded.
+    certificate, is degraded. `gpu`: its memory, None where it isn't known.
     """
     history, access = history or HistoryState(), access or Access()
     loading = [engine.kind for engine in engines if engine.loading]
@@ -141,6 +145,12 @@ def ready(
                 "reason": engine.reason,
             }
             for engine in engines
+        },
+        "gpu": {
+            "total_gb": None if gpu is None else round(gpu.total / _GIB, 2),
+            "free_gb": None if gpu is None else round(gpu.free / _GIB, 2),
+            "shares": gpu_shares(settings, engines),
+            "cap": settings.gpu_utilization_cap,
         },
         "history": {
             "store": "sqlite" if history.kept and not history.reason else "memory",
@@ -183,6 +193,21 @@ def selected_model(settings: Settings, engine: EngineState | None = None) -> str
         return settings.model_name
     found = engine.model if engine is not None and as_wanted(engine) else ""
     return settings.openai_model or found
+
+
+def gpu_shares(settings: Settings, engines: Sequence[EngineState]) -> Mapping[str, float]:
+    """The shares of the GPU, 0..1, that vLLM really holds now in this brain, by the engine's kind.
+
+    What llama.cpp and Whisper have there is no share: it is as much as their models need.
+    """
+    mind, mouth = _of(engines, "llm"), _of(engines, "tts")
+    taken = budget.reserved(settings)
+    shares = {}
+    if mind is not None and mind.active == "vllm" and taken.qwen:
+        shares["llm"] = taken.qwen
+    if mouth is not None and mouth.active == "orpheus" and taken.orpheus:
+        shares["tts"] = taken.orpheus
+    return shares
 
 
 def gpu_budget(settings: Settings) -> Mapping[str, Any]:

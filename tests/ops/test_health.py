@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from brain.engines.gpu_memory import Filled
 from brain.engines.ladder import EngineState
 from brain.ops.health import HistoryState, gpu_budget, health, ready, selected_model
 from brain.settings import Settings
@@ -101,11 +102,70 @@ def test_health_takes_others_counters_as_they_stand() -> None:
     assert report.body["orpheus_vram_free_gb"] == 7.5
 
 
+ORPHEUS = EngineState("tts", "orpheus", "orpheus", "orpheus-3b")
+ESPEAK_INSTEAD = EngineState("tts", "orpheus", "espeak", "en-us", reason="no room")
+TI: dict[str, object] = {"llm_backend": "vllm", "orpheus_gpu_memory_utilization": 0.35}
+LOUD: dict[str, object] = {**TI, "performance_mode": True}
+
+
+@pytest.mark.parametrize(
+    ("changes", "engines", "budget", "enabled", "held"),
+    [
+        # The settings; what serves -> the shares that are configured, whether Orpheus may speak,
+        # and the shares that are really held.
+        (TI, [VLLM, ESPEAK], (0.35, 0.35), False, {"llm": 0.35}),
+        (LOUD, [VLLM, ORPHEUS], (0.35, 0.35), True, {"llm": 0.35, "tts": 0.35}),
+        (LOUD, [VLLM, ESPEAK_INSTEAD], (0.35, 0.35), True, {"llm": 0.35}),
+        (LOUD, [POCKET_SERVES, ORPHEUS], (0.35, 0.35), True, {"tts": 0.35}),
+        (LOUD, [POCKET_SERVES, ESPEAK_INSTEAD], (0.35, 0.35), True, {}),
+        (LOUD, [], (0.35, 0.35), True, {}),
+        ({**LOUD, "gpu_utilization_cap": 0.6}, [VLLM, ESPEAK_INSTEAD], (0.35, 0.35), False,
+         {"llm": 0.35}),
+        ({**LOUD, "tts_backend": "piper"}, [VLLM, ESPEAK], (0.35, 0.0), False, {"llm": 0.35}),
+        ({**LOUD, "tts_backend": "off"}, [VLLM], (0.35, 0.0), False, {"llm": 0.35}),
+        ({**LOUD, "orpheus_backend": "llamacpp"}, [VLLM, ORPHEUS], (0.35, 0.0), True,
+         {"llm": 0.35}),
+        ({**LOUD, "orpheus_backend": "server"}, [VLLM, ORPHEUS], (0.35, 0.0), True,
+         {"llm": 0.35}),
+        ({**LOUD, "llm_backend": "llamacpp"}, [POCKET_SERVES, ORPHEUS], (0.0, 0.0), True, {}),
+        ({**LOUD, "llm_backend": "llamacpp", "orpheus_backend": "vllm"}, [POCKET_SERVES, ORPHEUS],
+         (0.0, 0.35), True, {"tts": 0.35}),
+        ({"llm_backend": "ollama", "tts_backend": "piper"}, [], (0.0, 0.0), False, {}),
+    ],
+)  # fmt: skip
+def test_what_is_told_of_the_gpu_is_what_is_configured_and_what_runs(
+    changes: dict[str, object],
+    engines: list[EngineState],
+    budget: tuple[float, float],
+    enabled: bool,
+    held: dict[str, float],
+) -> None:
+    settings = Settings.model_validate(changes)
+    body = health(settings, engines).body
+    assert body["gpu_budget"] == {
+        "qwen_backend": settings.llm_backend,
+        "qwen_utilization": budget[0],
+        "orpheus_utilization": budget[1],
+        "combined_utilization": sum(budget),
+        "cap": settings.gpu_utilization_cap,
+    }
+    assert body["orpheus_enabled"] is enabled
+    assert ready(settings, engines, version="1").body["gpu"]["shares"] == held
+
+
 def test_budget_counts_only_what_reserves_a_share() -> None:
     assert gpu_budget(Settings())["combined_utilization"] == 0.8
     pocket = gpu_budget(Settings(llm_backend="llamacpp", tts_backend="piper"))
     assert (pocket["qwen_utilization"], pocket["combined_utilization"]) == (0.0, 0.0)
     assert pocket["qwen_backend"] == "llamacpp"
+
+
+def test_ready_tells_of_the_gpus_memory_where_it_is_known() -> None:
+    gib = 1 << 30
+    told = ready(Settings(), [], version="1", gpu=Filled(24 * gib, 5 * gib)).body["gpu"]
+    assert (told["total_gb"], told["free_gb"], told["cap"]) == (24.0, 5.0, 0.8)
+    unknown = ready(Settings(), [], version="1").body["gpu"]
+    assert (unknown["total_gb"], unknown["free_gb"]) == (None, None)
 
 
 def test_a_models_folder_is_nobodys_business() -> None:

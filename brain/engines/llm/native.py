@@ -55,6 +55,12 @@ def _backend() -> None:
     api.llama_backend_init()
 
 
+def finds_gpu() -> bool:
+    """Whether this llama.cpp can use a GPU, and finds one."""
+    _backend()
+    return bool(api.llama_supports_gpu_offload())
+
+
 class NativeModel:
     """Weights and vocabulary of one GGUF file.
 
@@ -80,8 +86,8 @@ class NativeModel:
         if not os.access(path, os.R_OK):
             raise EngineUnavailable(f"{path} may not be read by the user that the brain runs as.")
         _backend()
-        # (Of a build for CUDA, too, this is false where it finds no device.)
-        self.on_gpu: bool = bool(gpu_layers and api.llama_supports_gpu_offload())
+        # (Of a build for CUDA, too, `finds_gpu` is false where there is no device.)
+        self.on_gpu: bool = bool(gpu_layers and finds_gpu())
         self._in_main_memory = not self.on_gpu or gpu_shares_memory()
         if self._in_main_memory:
             advice = f"take a smaller {names.model}, or stop what else runs on this machine"

@@ -77,5 +77,9 @@ class MouthSettings(BaseModel):
         60.0, "Longest that one text may take Orpheus", unit="s", ge=0.1, le=3600
     )
     orpheus_min_free_vram_gb: float = _orpheus(
-        10.0, "Free GPU memory that Orpheus needs to start", unit="GB", ge=0, le=1024
+        10.0,
+        "Free GPU memory that Orpheus needs to start (0: what it takes)",
+        unit="GB",
+        ge=0,
+        le=1024,
     )
