@@ -21,10 +21,18 @@ def add_parser(commands: argparse._SubParsersAction, common: argparse.ArgumentPa
     doctor.add_argument(
         "--quick", action="store_true", help="don't read every model's bytes, nor run the preflight"
     )
+    doctor.add_argument(
+        "--plan-only",
+        action="store_true",
+        help="only reckon the memory that these settings take, on the profile's machine and here;"
+        " the exit status is the former's",
+    )
 
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
     """Examine, print, and return the exit status: 0, 1 after warnings, 2 after errors."""
+    if args.plan_only:
+        return _plan(settings, as_json=args.json)
     from brain.ops.doctor import examine, findings
     from brain.settings import report
 
@@ -45,6 +53,27 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
         print("\n".join(findings.as_lines(found)))
         print(_SUMS[findings.worst(found)])
     return findings.exit_status(found)
+
+
+def _plan(settings: Settings, *, as_json: bool) -> int:
+    from brain.cli.failing import failed
+    from brain.models.errors import ModelsError
+    from brain.ops.memory import plans, show
+
+    try:
+        made = plans.plans(settings)
+    except ModelsError as error:
+        return failed(str(error))
+    if as_json:
+        print(json.dumps(show.as_document(made), indent=2, ensure_ascii=False))
+    else:
+        print("\n".join(show.as_lines(made[0])))
+        for other in made[1:]:
+            print(f"\n{other.machine.about}:")
+            print("\n".join(show.sums(other)))
+        for problem in settings.problems:
+            print(f"{problem.severity}: {problem}", file=sys.stderr)
+    return {"ok": 0, "warning": 1, "error": 2}[made[0].verdict]
 
 
 _SUMS = {

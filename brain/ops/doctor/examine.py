@@ -7,11 +7,14 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from brain.models import catalog
+from brain.models.errors import ModelsError
 from brain.models.store import Progress
 from brain.ops.announce import own_interfaces, reachable
 from brain.ops.doctor import (
     check_engines,
     check_machine,
+    check_memory,
     check_models,
     check_service,
     check_settings,
@@ -23,8 +26,11 @@ from brain.ops.doctor import (
     preflight,
     service,
 )
-from brain.ops.doctor.facts import Facts, Service
+from brain.ops.doctor.facts import Facts, Machine, Service
 from brain.ops.doctor.findings import Finding
+from brain.ops.memory.parts import plan
+from brain.ops.memory.plan import MemoryPlan
+from brain.ops.memory.plans import hardware_of
 from brain.settings import Settings
 from brain.settings.layers import config_dir
 from brain.settings.places import SERVICE_DIR, state_dir
@@ -48,6 +54,7 @@ def gather(settings: Settings, *, quick: bool = False, progress: Progress | None
         service=serving,
         machine=around,
         models=of_models,
+        plan=_plan(settings, around),
         libraries=libraries.tried(needed_libraries(settings)),
         versions=libraries.versions(),
         env_changed=_env_changed(),
@@ -65,6 +72,7 @@ def findings(settings: Settings, facts: Facts) -> list[Finding]:
         *check_service.check(facts),
         *check_engines.check(settings, facts),
         *check_models.check(settings, facts),
+        *check_memory.check(settings, facts),
         *check_sound.check(facts.running),
         *check_machine.check(facts),
     ]
@@ -75,6 +83,13 @@ def needed_libraries(settings: Settings) -> Iterable[str]:
     yield from ("llama.cpp", "ctranslate2", "faster-whisper", "onnxruntime")
     if settings.tts_backend not in ("off", "espeak"):
         yield "piper"
+
+
+def _plan(settings: Settings, around: Machine) -> MemoryPlan | None:
+    try:
+        return plan(settings, catalog.load(), hardware_of(around))
+    except ModelsError:  # which is told of the models
+        return None
 
 
 def _state_dir(settings: Settings, serving: Service) -> Path:

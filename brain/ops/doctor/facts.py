@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from brain.models.store import State
+from brain.ops.memory.plan import MemoryPlan
 from brain.settings import Problem
 
 
@@ -121,8 +122,8 @@ class Library:
 class UsedModel:
     """A model that the settings name. `setting` and its `value`; `path` of its file.
 
-    `model` is its name in the catalogue, "" for one of the user's own; `memory_gb` what it takes
-    while it runs (of an own one: reckoned from its size); `on_gpu`: it is to be put there.
+    `model` is its name in the catalogue, "" for one of the user's own; `on_gpu`: it is to be put
+    there.
     """
 
     setting: str
@@ -130,7 +131,6 @@ class UsedModel:
     path: str
     there: bool
     model: str = ""
-    memory_gb: float = 0.0
     on_gpu: bool = False
 
 
@@ -150,14 +150,15 @@ class Models:
 class Facts:
     """Everything. `env_changed`: when the settings' files were last written to. `preflight`: what
     deploy's own look at this kind of machine found. `addresses`: where other machines reach the
-    brain. `open_to_all`: no token is asked for; `access_problems`: why tokens or a certificate that
-    were meant can't be had.
+    brain. `plan`: what the settings take of this machine's memory. `open_to_all`: no token is asked
+    for; `access_problems`: why tokens or a certificate that were meant can't be had.
     """
 
     running: RunningBrain
     service: Service
     machine: Machine
     models: Models
+    plan: MemoryPlan | None = None
     libraries: tuple[Library, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     env_changed: float | None = None

@@ -13,9 +13,6 @@ from brain.models.store import Progress, Quiet, State, Store
 from brain.ops.doctor.facts import Models, UsedModel
 from brain.settings import Settings
 
-_OVERHEAD = 1.2
-"""Of an unknown model: what it takes while it runs, for each byte of its file."""
-
 
 def look(settings: Settings, *, hashed: bool, progress: Progress | None = None) -> Models:
     """The models. `hashed`: every byte is read, which takes minutes for many GB. Never raises."""
@@ -51,15 +48,11 @@ def used_models(settings: Settings, known: Catalog) -> tuple[UsedModel, ...]:
 def _used(
     known: Catalog, folder: Path, setting: str, value: str, path: Path, on_gpu: bool
 ) -> UsedModel:
-    there = path.is_file()
-    names = {value, value.removeprefix(f"{folder}/"), f"whisper/{value}/model.bin"}
-    for model in known.models.values():
-        if model.place(model.files[-1]) in names:
-            return UsedModel(
-                setting, value, str(path), there, model.id, model.memory_gb, on_gpu
-            )  # fmt: skip
-    size = path.stat().st_size / 1e9 if there else 0.0
-    return UsedModel(setting, value, str(path), there, "", round(size * _OVERHEAD, 1), on_gpu)
+    name = value.removeprefix(f"{folder}/")
+    model = known.at(name, f"whisper/{value}/model.bin")
+    return UsedModel(
+        setting, value, str(path), path.is_file(), model.id if model is not None else "", on_gpu
+    )
 
 
 def _states(

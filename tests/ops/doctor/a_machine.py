@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from brain.models import catalog
+from brain.models.catalog import Hardware
 from brain.ops.doctor.facts import (
     Facts,
     Gpu,
@@ -17,6 +19,8 @@ from brain.ops.doctor.facts import (
     UsedModel,
 )
 from brain.ops.doctor.findings import Finding
+from brain.ops.memory.parts import plan
+from brain.ops.memory.plan import MemoryPlan
 from brain.settings import Settings
 from brain.settings.layers import Assignment, Layer, profile_layer
 from brain.settings.load import resolve
@@ -61,9 +65,15 @@ def running(sessions: Any = None, **ready: Any) -> RunningBrain:
 
 def used(**changed: Any) -> tuple[UsedModel, ...]:
     mind = UsedModel(
-        "LLM_MODEL_PATH", "llama.gguf", "/m/llama.gguf", True, "llama-3-8b-q4_k_m", 5.6, True
+        "LLM_MODEL_PATH", "llama.gguf", "/m/llama.gguf", True, "llama-3-8b-q4_k_m", True
     )
     return (replace(mind, **changed),)
+
+
+def planned(memory_gb: float = 16.0, gpu_gb: float = 0.0, **values: str) -> MemoryPlan:
+    """The plan of the Orin's settings there, or on a machine with a card of its own."""
+    board = Hardware("this machine", memory_gb, gpu_gb, shared=not gpu_gb)
+    return plan(settings(**values), catalog.load(), board)
 
 
 def facts(**changed: Any) -> Facts:
@@ -72,6 +82,7 @@ def facts(**changed: Any) -> Facts:
         service=Service(True, Unit("active", "running", "success", since=NOW), log_readable=True),
         machine=Machine("Linux", NOW, 16.0, 12.0, clock_synchronized=True),
         models=Models("/m", used(), {"llama-3-8b-q4_k_m": "there"}, hashed=True),
+        plan=planned(),
         libraries=(Library("llama.cpp", "1", gpu=True), Library("ctranslate2", "2", gpu=True)),
         versions={"brain": "0.1"},
         env_changed=NOW - 1,

@@ -256,7 +256,7 @@ def test_models_are_found_read_and_weighed(tmp_path: Path) -> None:
     quick = models.look(settings, hashed=False)
     assert quick.states["qwen3-1.7b-q8_0"] == "there"
     mind, ears, voice = quick.used
-    assert (mind.model, mind.there, mind.memory_gb) == ("qwen3-1.7b-q8_0", True, 2.4)
+    assert (mind.model, mind.there, mind.on_gpu) == ("qwen3-1.7b-q8_0", True, True)
     assert (ears.model, ears.there) == ("whisper-base.en", False)
     assert (voice.model, voice.there) == ("", True)
     assert models.look(settings, hashed=True).states["qwen3-1.7b-q8_0"] == "changed"
