@@ -21,7 +21,9 @@ lint: setup
 	@tools/lint.sh
 
 # Pins and hashes, and no address of any index. appliance.lock is requirements.lock without what only
-# its makers need, and with the pip that installs it where there is none.
+# its makers need, and with the pip that installs it where there is none. vllm.lock is that with the
+# extra vllm: as far as vLLM lets it, of the same versions. (Without the lower bound uv would rather
+# take a vLLM of a year ago than an older fastapi.)
 lock: setup
 	@.venv/bin/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header \
 		--no-emit-package llama-cpp-python --no-emit-package robot-brain-client \
@@ -29,6 +31,10 @@ lock: setup
 	@echo pip | .venv/bin/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
 		--no-header --no-annotate --no-emit-package llama-cpp-python \
 		--extra llm --extra stt --extra tts --extra fleet -c requirements.lock pyproject.toml - -o appliance.lock
+	@awk '/^[a-z0-9-]+==/ { old = /python_full_version < .3\.11/ } !old' appliance.lock >vllm.lock
+	@printf 'pip\nvllm>=0.32\n' | .venv/bin/uv pip compile --quiet --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate --no-emit-package llama-cpp-python \
+		--extra llm --extra stt --extra tts --extra fleet --extra vllm pyproject.toml - -o vllm.lock
 	@echo 'llama-cpp-python>=0.3.36' | .venv/bin/uv pip compile --quiet --universal --python-version 3.10 \
 		--generate-hashes --no-header --no-deps - -o llama-cpp.lock
 	@.venv/bin/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header \

@@ -2,9 +2,11 @@
 # Fills a wheelhouse for a machine like this one (its CPU family, its Python), from which
 # deploy/install.sh installs without internet. A Jetson's is filled by jetpack/build-wheels.sh.
 #
-# Usage: build-wheelhouse.sh --out DIR [--native | --cuda ARCH] [--python PYTHON]
+# Usage: build-wheelhouse.sh --out DIR [--native | --cuda ARCH] [--extra vllm] [--python PYTHON]
 #   --native     llama.cpp for exactly this CPU (default: for any x86-64 with AVX2, any 64-bit ARM)
 #   --cuda ARCH  llama.cpp for NVIDIA GPUs, such as 86 (RTX 3090) or 87; needs nvcc
+#   --extra vllm vLLM as well, with torch and CUDA's libraries (profile rtx3090ti): several GB, from
+#                Python 3.11 on
 #   --python     the Python to install for (default: python3)
 # Needs internet, g++ and python3-venv. What is there already and still fits is not made again.
 # Exit status: 0 filled, 1 something failed (its log is named), 64 wrong usage.
@@ -15,14 +17,22 @@ repository=$(cd "$here/.." && pwd)
 out=
 cmake_args='-DGGML_NATIVE=OFF -DGGML_AVX512=OFF'
 python=python3
+lock=appliance.lock
 while [ $# -gt 0 ]; do
     case $1 in
         --out) out=${2:?--out wants a folder}; shift ;;
         --native) cmake_args= ;;
         --cuda) cmake_args="-DGGML_CUDA=ON -DCMAKE_CUDA_ARCHITECTURES=${2:?--cuda wants a number}"
             shift ;;
+        --extra)
+            if [ "${2:-}" != vllm ]; then
+                echo "build-wheelhouse: there is no extra ${2:-}, but vllm" >&2
+                exit 64
+            fi
+            lock=vllm.lock
+            shift ;;
         --python) python=${2:?--python wants a Python}; shift ;;
-        -h | --help) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 0 ;;
+        -h | --help) sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 0 ;;
         *) echo "build-wheelhouse: $1 isn't known; try --help" >&2; exit 64 ;;
     esac
     shift
@@ -44,12 +54,15 @@ esac
 cache=${ROBOT_BRAIN_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/robot-brain}
 version=$(sed -n 's/^llama-cpp-python==\([^ ]*\).*/\1/p' "$repository/llama-cpp.lock")
 tag=$("$python" -c 'import sys; print("cp%d%d" % sys.version_info[:2])')
+if [ "$lock" = vllm.lock ] && [ "${tag#cp3}" -lt 11 ]; then
+    fail "vLLM needs Python 3.11 or later, and $python is 3.${tag#cp3}: name another with --python"
+fi
 
 # The same again means that there is nothing to do, if every file still is what it was.
 recipe() {
     echo "$tag $(uname -m) $cmake_args"
     cd "$repository"
-    find brain deploy docs appliance.lock llama-cpp.lock pyproject.toml README.md LICENSE NOTICE -type f \
+    find brain deploy docs "$lock" llama-cpp.lock pyproject.toml README.md LICENSE NOTICE -type f \
         -not -path '*/__pycache__/*' -print0 | sort -z | xargs -0 sha256sum
 }
 made_from=$(recipe | sha256sum)
@@ -111,10 +124,10 @@ if [ -z "$wheel" ]; then
     wheel=$(find "$wheels" -name 'llama_cpp_python-*.whl' | head -n 1)
 fi
 
-say 'fetching the other wheels of appliance.lock'
+say "fetching the other wheels of $lock"
 quietly pip download --no-deps --only-binary :all: --require-hashes -d "$out" \
-    -r "$repository/appliance.lock" ||
-    fail "not all wheels of appliance.lock could be fetched; the whole log is in $log"
+    -r "$repository/$lock" ||
+    fail "not all wheels of $lock could be fetched; the whole log is in $log"
 say 'building the wheel of the brain itself'
 rm -f "$out"/robot_brain-*.whl "$out"/llama_cpp_python-*.whl
 quietly pip wheel --no-deps --no-build-isolation -w "$out" "$repository" ||
@@ -124,7 +137,7 @@ cp "$wheel" "$out/"
 # The lock, and the wheel that was built here by its checksum. The backslash at the line's end is pip's.
 # shellcheck disable=SC1003
 {
-    cat "$repository/appliance.lock"
+    cat "$repository/$lock"
     printf 'llama-cpp-python==%s \\\n    --hash=sha256:%s\n' "$version" \
         "$(sha256sum "$wheel" | cut -d' ' -f1)"
 } >"$out/requirements.txt"

@@ -8,7 +8,8 @@
 #   --offline DIR    from this wheelhouse (build-wheelhouse.sh, jetpack/build-wheels.sh), no internet
 #   --dry-run        says what it would do, and changes nothing
 #   --patience S     how long a version may take to become READY (default: 900 seconds)
-#   --python PYTHON  which Python, 3.10 to 3.13 (default: the system's that fits the wheels)
+#   --python PYTHON  which Python, 3.10 to 3.13 (default: the system's that fits the wheels); from 3.11
+#                    on for rtx3090ti
 #   --without-extra  even if the wheels lack an engine of the profile: the brain then serves degraded
 #   --force          even if the preflight of this machine found errors
 #   --root DIR       below this folder, with the programs in it; for tests
@@ -38,7 +39,7 @@ while [ $# -gt 0 ]; do
         --dry-run) dry=1 ;;
         --without-extra) without_extra=1 ;;
         --force) force=1 ;;
-        -h | --help) sed -n '2,16s/^# \{0,1\}//p' "$0"; exit 0 ;;
+        -h | --help) sed -n '2,17s/^# \{0,1\}//p' "$0"; exit 0 ;;
         *) wrong "$1 isn't known" ;;
     esac
     shift
@@ -84,6 +85,7 @@ preflight() {
     local options=()
     if [ -n "$root" ]; then options+=(--root "$root"); fi
     if [ "$script" = desktop ]; then options+=(--venv "${1:-none}"); fi
+    if [ "$profile" = rtx3090ti ] && [ -z "$without_extra" ]; then options+=(--vllm); fi
     bash "$here/$script/preflight.sh" "${options[@]}" || status=$?
     if ((status < 2)); then return; fi
     if [ -z "$force" ]; then refuse 'mend the errors above, or go on all the same with --force'; fi

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Is this desktop with an NVIDIA GPU fit for the brain (profiles rtx3090, rtx3090ti)? Looks; with
 # --fix it also makes /dev/nvidia-uvm, which a machine without a desktop may lack after a boot.
-# Usage: preflight.sh [--json] [--fix] [--dry-run] [--venv DIR] [--root DIR]
+# Usage: preflight.sh [--json] [--fix] [--dry-run] [--vllm] [--venv DIR] [--root DIR]
+#   --vllm      the GPU is vLLM's (profile rtx3090ti): what that needs, and not what llama.cpp and
+#              CTranslate2 would
 #   --venv DIR  the brain's Python environment, to ask its wheels (default: .venv of this checkout;
 #              none: there is none yet)
 # Exit status: 0 all is well, 1 warnings, 2 errors, 64 wrong usage.
@@ -12,15 +14,17 @@ root=
 findings_as=text
 fix=
 dry=
+vllm=
 venv=$here/../../.venv
 while [ $# -gt 0 ]; do
     case $1 in
         --json) findings_as=json ;;
         --fix) fix=1 ;;
         --dry-run) dry=1 ;;
+        --vllm) vllm=1 ;;
         --venv) venv=${2:?--venv wants a folder}; shift ;;
         --root) root=${2:?--root wants a folder}; shift ;;
-        -h | --help) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 0 ;;
+        -h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
         *) echo "preflight: $1 isn't known; try --help" >&2; exit 64 ;;
     esac
     shift
@@ -37,8 +41,10 @@ program() {
     fi
 }
 
-# CUDA 12 runs on any driver from this one on (NVIDIA, "CUDA Compatibility").
-oldest_driver=525.60.13
+# CUDA 12 runs on any driver from this one on (NVIDIA, "CUDA Compatibility"); the wheels of vLLM and
+# torch are for CUDA 13.
+cuda=12 oldest_driver=525.60.13
+if [ -n "$vllm" ]; then cuda=13 oldest_driver=580.65.06; fi
 # The profiles for 24 GB take about 14 GB; below that their models do not fit.
 wanted_mib=14336
 
@@ -62,7 +68,7 @@ check_driver() {
     if at_least "$driver" "$oldest_driver"; then
         finding ok driver "$name, driver $driver"
     else
-        finding error driver "$name, driver $driver; CUDA 12 needs $oldest_driver or later" \
+        finding error driver "$name, driver $driver; CUDA $cuda needs $oldest_driver or later" \
             'install a newer driver'
     fi
     # A GPU that won't tell says [N/A].
@@ -134,7 +140,44 @@ print(True)') || true
     esac
 }
 
+# Triton compiles what it launches on the GPU with the system's compiler, as vLLM starts.
+check_compiler() {
+    if program gcc >/dev/null || program cc >/dev/null; then
+        finding ok compiler 'there is a C compiler, for Triton'
+    else
+        finding error compiler 'no C compiler, which Triton needs as vLLM starts' 'apt install gcc'
+    fi
+}
+
+check_vllm() {
+    local answer
+    if [ "$venv" = none ]; then return; fi
+    if [ ! -x "$venv/bin/python" ]; then
+        finding warning wheels "no Python environment in $venv, so its wheels were not looked at" \
+            'set it up (deploy/install.sh), or name it with --venv'
+        return
+    fi
+    answer=$(ask 'import torch; print(torch.cuda.is_available())') || true
+    case $answer in
+        True) finding ok torch 'sees the GPU' ;;
+        False) finding error torch 'sees no GPU' 'first mend what is said above of the driver' ;;
+        *) finding error torch "does not load: $answer" 'sudo deploy/install.sh --profile rtx3090ti' ;;
+    esac
+    answer=$(ask 'import os, sysconfig
+print(os.path.exists(sysconfig.get_path("include") + "/Python.h"))') || true
+    case $answer in
+        True) finding ok headers "Python's headers are there" ;;
+        *) finding error headers "no Python.h, which Triton needs as vLLM starts" \
+            "apt install the -dev package of that Python, such as python3-dev" ;;
+    esac
+}
+
 check_driver
 check_uvm
-check_wheels
+if [ -n "$vllm" ]; then
+    check_compiler
+    check_vllm
+else
+    check_wheels
+fi
 findings_end

@@ -5,7 +5,8 @@
 # What is set here is read in the other pieces, too.
 # shellcheck disable=SC2034
 
-root=${root:-} dry=${dry:-} python=${python:-} task=${task:-}
+root=${root:-} dry=${dry:-} python=${python:-} task=${task:-} profile=${profile:-}
+without_extra=${without_extra:-}
 base=$root/opt/robot-brain
 etc=$root/etc/brain
 # Whether anything changed that a running brain has to be restarted for.
@@ -109,7 +110,9 @@ check_processor() {
 # Sets `python` to one that the wheels in a folder, if given, are for. The service sees no home folder, so that
 # a Python in one (pyenv's, say) is none.
 choose_python() {
-    local tags='' candidates candidate told tag prefix why=''
+    local tags='' candidates candidate told tag prefix why='' least=10
+    # (vLLM's wheels are for no older one; without them the profile serves on any.)
+    if [ "$profile" = rtx3090ti ] && [ -z "$without_extra" ]; then least=11; fi
     if [ -n "${1:-}" ]; then tags=$(wheel_tags "$1"); fi
     candidates=("$python")
     if [ -z "$python" ]; then
@@ -124,6 +127,9 @@ print("cp%d%d" % sys.version_info[:2], sys.base_prefix)' 2>/dev/null) || continu
         read -r tag prefix <<<"$told"
         if [ -z "$root" ] && [[ "$prefix" =~ ^/(root|home|run/user)/ ]]; then
             why="$candidate lies in a home folder, which the service can't see"
+        elif [ "${tag#cp3}" -lt "$least" ]; then
+            why="vLLM, the mind of profile $profile, needs Python 3.11 or later, and $candidate is"
+            why+=" 3.${tag#cp3}; --profile rtx3090 serves on it"
         elif [ -n "$tags" ] && [[ " $tags" != *" $tag "* ]]; then
             why="the wheels are for ${tags% }, $candidate is $tag"
         else
@@ -132,7 +138,7 @@ print("cp%d%d" % sys.version_info[:2], sys.base_prefix)' 2>/dev/null) || continu
             return
         fi
     done
-    refuse "no Python from 3.10 to 3.13 that fits (apt install python3 python3-venv)${why:+: $why}"
+    refuse "no Python from 3.$least to 3.13 that fits (apt install python3 python3-venv)${why:+: $why}"
 }
 
 # enough_disk KIB: where the versions lie.

@@ -48,7 +48,10 @@ build_wheelhouse() {
     choose_python
     case $profile in
         orin-nx) builder=("$here/jetpack/build-wheels.sh" --out "$cache/wheelhouse-jetson") ;;
-        rtx3090*) builder=("$here/build-wheelhouse.sh" --cuda 86 --out "$cache/wheelhouse-cuda86") ;;
+        rtx3090) builder=("$here/build-wheelhouse.sh" --cuda 86 --out "$cache/wheelhouse-cuda86") ;;
+        # Its mind is vLLM's; what llama.cpp runs there stands in for it, on the CPU.
+        rtx3090ti)
+            builder=("$here/build-wheelhouse.sh" --native --extra vllm --out "$cache/wheelhouse-vllm") ;;
         *) builder=("$here/build-wheelhouse.sh" --native --out "$cache/wheelhouse") ;;
     esac
     builder+=(--python "$python")
@@ -98,12 +101,12 @@ check_source() {
 check_extras() {
     local extra lacks=''
     local extras=(llama-cpp-python faster-whisper piper-tts)
-    if [ "$profile" = rtx3090ti ]; then extras=(vllm); fi
+    if [ "$profile" = rtx3090ti ]; then extras+=(vllm); fi
     for extra in "${extras[@]}"; do
         grep -q "^$extra==" "$1" || lacks+=" $extra"
     done
-    if [ "$profile" != rtx3090ti ] && grep -qE '^torch(==| )' "$1"; then
-        refuse "$1 names torch, which no part of this profile needs: fill the wheelhouse again"
+    if ! with_vllm "$1" && grep -qE '^torch(==| )' "$1"; then
+        refuse "$1 names torch, which nothing but vLLM needs: fill the wheelhouse again"
     fi
     if [ -z "$lacks" ]; then return; fi
     if [ -n "$without_extra" ]; then
@@ -112,11 +115,15 @@ check_extras() {
     fi
     warn "profile $profile needs$lacks, which these wheels don't have: it would answer as the pocket brain"
     if [ "$profile" = rtx3090ti ]; then
-        warn 'the same machine has a mind of its own with --profile rtx3090; or --without-extra, and then'
-        warn "LLM_BACKEND=ollama (or openai, llamacpp) in /etc/brain/brain.env"
+        warn 'fill it with build-wheelhouse.sh --extra vllm; or the same machine has a mind of its own'
+        warn 'with --profile rtx3090; or --without-extra, and then LLM_BACKEND=ollama (or openai,'
+        warn 'llamacpp) in /etc/brain/brain.env'
     fi
     exit 2
 }
+
+# Whether these requirements bring vLLM, and with it torch and all that.
+with_vllm() { grep -q '^vllm==' "$1"; }
 
 # Makes `target` unless it is there whole.
 make_version() {
@@ -137,7 +144,7 @@ fill_version() {
         tail -n 15 "$log" >&2
         fail_version "the packages could not be installed, see ${log#"$root"}"
     }
-    if [ "$profile" != rtx3090ti ] &&
+    if ! with_vllm "$source/requirements.txt" &&
         [ -n "$(find "$target/venv" -type d -path '*-packages/torch' -print -quit)" ]; then
         fail_version 'torch came along with the base, where it has no business'
     fi
@@ -188,7 +195,8 @@ fill_environment() {
 # Whether what was installed loads here: libraries of the system may be missing.
 check_libraries() {
     local name module problem
-    for name in llama-cpp-python:llama_cpp ctranslate2:ctranslate2 onnxruntime:onnxruntime; do
+    for name in llama-cpp-python:llama_cpp ctranslate2:ctranslate2 onnxruntime:onnxruntime \
+        torch:torch vllm:vllm; do
         module=${name#*:}
         grep -q "^${name%:*}==" "$source/requirements.txt" || continue
         problem=$("$target/venv/bin/python" -I -c "import $module" 2>&1) && continue

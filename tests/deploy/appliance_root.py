@@ -102,13 +102,19 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def wheelhouse(folder: Path, version: str = "0.1.0", *, pip_as_it_comes: bool = False) -> Path:
+def wheelhouse(
+    folder: Path,
+    version: str = "0.1.0",
+    *,
+    pip_as_it_comes: bool = False,
+    engines: tuple[str, ...] = ENGINES,
+) -> Path:
     """A wheelhouse with a brain of this version. Its pip is unpacked, unless it is to be as it
     comes: from a zip, Python compiles it every time.
     """
     folder.mkdir()
     lines = []
-    for name in ENGINES:
+    for name in engines:
         module = _MODULES.get(name, name.replace("-", "_"))
         made = wheel(folder, name, "1.0", {f"{module}/__init__.py": ""})
         lines.append(f"{name}==1.0 \\\n    --hash=sha256:{sha256(made)}\n")

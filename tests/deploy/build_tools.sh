@@ -2,7 +2,8 @@
 # Stand-in for python3 (with pip, venv and wheel), git, cmake, ninja, g++ and nvcc: does nothing but
 # note what it was asked, and leave files of the right names. Its tests link it by those names.
 # In $STAND_IN: asked (the notes), and what a test wants to happen to the compilers:
-#   cut (the build is killed in the next one), out-of-memory (a line for each that fails), no-gpu
+#   cut (the build is killed in the next one), out-of-memory (a line for each that fails), no-gpu,
+#   tag (of Python, instead of cp310)
 set -eu
 name=$(basename "$0")
 # In one piece: two of them may be at work side by side.
@@ -85,7 +86,7 @@ case $name in
                 else
                     ls "$6/ctranslate2" >"$5/$(cat "$6/name")"
                 fi ;;
-            '-c import sys'*) echo cp310 ;;
+            '-c import sys'*) cat "$STAND_IN/tag" 2>/dev/null || echo cp310 ;;
             *build_progress.py*) cat >/dev/null ;;
             *) [ ! -e "$STAND_IN/no-gpu" ] || { echo 'CTranslate2 sees no GPU' >&2; exit 1; } ;;
         esac ;;

@@ -38,11 +38,36 @@ def test_an_appliance_gets_all_that_the_brain_wants() -> None:
     parser = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     project = parser.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]
     wanted = [*project["dependencies"]]
-    for extra in ("llm", "stt", "tts"):
+    for extra in ("llm", "stt", "tts", "remote", "fleet"):
         wanted += project["optional-dependencies"][extra]
     names = {re.split(r"[\[<>=; ]", text)[0] for text in wanted}
-    assert names - _names("appliance.lock") == {"llama-cpp-python"}
+    assert names - _names("appliance.lock") == {"llama-cpp-python", "robot-brain"}
     assert _names("llama-cpp.lock") == {"llama-cpp-python"}
+
+
+def test_what_comes_with_vllm_is_the_same_and_vllm() -> None:
+    """For 3.11 and later: vLLM has its say about a few versions, and needs nothing left out."""
+    names, base = _names("vllm.lock"), _names("appliance.lock")
+    assert {"vllm", "torch", "triton", "transformers"} <= names - base
+    older = {"exceptiongroup", "tomli", "coloredlogs", "humanfriendly", "pyreadline3"}
+    assert base - names == older, "only an older Python needs those"
+    others = {pin.partition("==")[0] for pin in _pins("vllm.lock") - _pins("appliance.lock")}
+    assert others & base <= {"certifi", "fastapi", "numpy", "protobuf", "av", "onnxruntime"}
+    for lock in ("vllm.lock", "appliance.lock", "requirements.lock"):
+        text = (REPOSITORY / lock).read_text("utf-8")
+        assert "://" not in text, "no address of an index"
+        blocks = re.split(r"^(?=[a-z0-9-]+==)", text, flags=re.MULTILINE)[1:]
+        assert all("--hash=sha256:" in block for block in blocks)
+
+
+def test_the_extra_is_the_one_that_the_lock_is_made_of() -> None:
+    parser = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    project = parser.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]
+    wanted = [re.split(r"[\[<>=; ]", text)[0] for text in project["optional-dependencies"]["vllm"]]
+    assert set(wanted) - {"robot-brain"} <= _names("vllm.lock")
+    (version,) = re.findall(r"^vllm==([0-9]+)\.([0-9]+)", (REPOSITORY / "vllm.lock").read_text(),
+                            re.MULTILINE)  # fmt: skip
+    assert tuple(map(int, version)) >= (0, 32), "older ones weren't tried"
 
 
 def test_the_installer_knows_every_profile() -> None:
@@ -120,6 +145,31 @@ def test_another_kind_of_wheel_takes_the_place_of_the_first(fill: Fill) -> None:
     assert len(list(fill.out.glob("llama_cpp_python-*.whl"))) == 1
 
 
+def test_with_vllm_it_is_filled_from_that_lock(fill: Fill) -> None:
+    (fill.notes / "tag").write_text("cp311\n")
+    done = fill.run("--native", "--extra", "vllm")
+    assert done.returncode == 0, done.stderr
+    assert "fetching the other wheels of vllm.lock" in done.stdout
+    asked = (fill.notes / "asked").read_text("utf-8")
+    assert "vllm.lock" in asked
+    assert "appliance.lock" not in asked
+    requirements = (fill.out / "requirements.txt").read_text("utf-8")
+    assert requirements.startswith((REPOSITORY / "vllm.lock").read_text("utf-8"))
+    assert re.search(r"^llama-cpp-python==", requirements, re.MULTILINE)
+    assert "ready already" in fill.run("--native", "--extra", "vllm").stdout
+    without = fill.run("--native")
+    assert "ready already" not in without.stdout
+    assert not re.search(r"^vllm==", (fill.out / "requirements.txt").read_text(), re.MULTILINE)
+
+
+def test_vllm_asks_for_a_newer_python_before_anything_is_fetched(fill: Fill) -> None:
+    (fill.notes / "tag").write_text("cp310\n")
+    done = fill.run("--extra", "vllm")
+    assert done.returncode == 1
+    assert "vLLM needs Python 3.11 or later, and python3 is 3.10" in done.stderr
+    assert not fill.out.exists()
+
+
 def test_what_does_not_compile_says_where_the_log_is(fill: Fill) -> None:
     (fill.notes / "out-of-memory").write_text("once\n")
     done = fill.run()
@@ -131,6 +181,6 @@ def test_what_does_not_compile_says_where_the_log_is(fill: Fill) -> None:
 
 def test_wrong_usage(tmp_path: Path) -> None:
     script = REPOSITORY / "deploy/build-wheelhouse.sh"
-    for arguments in ((), ("--ou", str(tmp_path))):
+    for arguments in ((), ("--ou", str(tmp_path)), ("--out", str(tmp_path), "--extra", "orpheus")):
         told = subprocess.run([script, *arguments], capture_output=True, text=True)
         assert told.returncode == 64

@@ -114,3 +114,46 @@ def test_wheels_that_would_fall_back_to_the_cpu_are_errors(
     status, found = _check(root)
     assert status == 2
     assert says in found[name]["found"]
+
+
+def _vllm(root: Path, *, torch: str = "True", headers: str = "True") -> Path:
+    """A desktop for vLLM, of a driver that is new enough, with a compiler."""
+    _desktop(root, "NVIDIA GeForce RTX 3090 Ti, 580.95.05, 24564")
+    _program(root / "usr/bin/gcc", "#!/bin/bash\n")
+    _program(
+        root / "venv/bin/python",
+        "#!/bin/bash\n# Stand-in for the environment's Python.\ncase $2 in\n"
+        f"*torch*) echo '{torch}' ;;\n*Python.h*) echo '{headers}' ;;\nesac\n",
+    )
+    return root
+
+
+def test_a_desktop_for_vllm_is_asked_what_vllm_needs(tmp_path: Path) -> None:
+    status, found = _check(_vllm(tmp_path), "--vllm")
+    assert (status, sorted(found)) == (
+        0, ["compiler", "driver", "gpu-memory", "headers", "torch", "uvm"],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "name", "says"),
+    [
+        ({"torch": "False"}, "torch", "sees no GPU"),
+        ({"torch": "ModuleNotFoundError: torch"}, "torch", "does not load"),
+        ({"headers": "False"}, "headers", "no Python.h"),
+    ],
+)
+def test_what_vllm_lacks(changes: dict[str, str], name: str, says: str, tmp_path: Path) -> None:
+    status, found = _check(_vllm(tmp_path, **changes), "--vllm")
+    assert (status, found[name]["severity"]) == (2, "error")
+    assert says in found[name]["found"]
+
+
+def test_vllm_wants_a_newer_driver_and_a_compiler(tmp_path: Path) -> None:
+    root = _vllm(tmp_path)
+    (root / "usr/bin/gcc").unlink()
+    _program(root / "usr/bin/nvidia-smi", "#!/bin/bash\necho 'RTX 3090 Ti, 570.86.15, 24564'\n")
+    status, found = _check(root, "--vllm")
+    assert status == 2
+    assert "CUDA 13 needs 580.65.06 or later" in found["driver"]["found"]
+    assert "no C compiler" in found["compiler"]["found"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.appliance_root import Machine, sha256, sign, wheel, wheelhouse
+from tests.deploy.appliance_root import ENGINES, Machine, sha256, sign, wheel, wheelhouse
 from tests.deploy.jetson_root import Jetson
 
 REFUSED, WRONG_USAGE = 2, 64
@@ -107,7 +107,7 @@ def spoil(house: Path, name: str) -> None:
         ("another Python", "the wheels are for cp399"),
         ("another processor", "is for another processor"),
         ("no ears", "profile laptop needs faster-whisper"),
-        ("torch", "names torch, which no part of this profile needs"),
+        ("torch", "names torch, which nothing but vLLM needs"),
     ],
 )
 def test_a_wheelhouse_that_is_no_good(machine: Machine, house: Path, name: str, says: str) -> None:
@@ -122,11 +122,35 @@ def test_a_wheelhouse_that_is_not_there(machine: Machine, tmp_path: Path) -> Non
 
 def test_a_profile_whose_mind_no_wheel_brings(machine: Machine, whole: Path) -> None:
     ti = ("--profile", "rtx3090ti", "--force", "--offline", whole)
-    refused(machine, *ti, says="--profile rtx3090; or --without-extra")
+    refused(machine, *ti, says="build-wheelhouse.sh --extra vllm")
+    refused(machine, *ti, says="with --profile rtx3090; or --without-extra")
     told = machine.install(*ti, "--without-extra", "--dry-run")
     assert told.status == 0
     assert "will serve, but degraded" in told.err
     assert "would write /etc/systemd/system/brain.service.d/30-vllm.conf" in told.out
+
+
+_OLD_PYTHON = """#!/bin/bash
+# Stand-in for a Python 3.10 of the system.
+echo cp310 /usr
+"""
+
+
+def test_a_python_that_vllm_does_not_run_on(machine: Machine, whole: Path) -> None:
+    python = machine.root / "usr/bin/python3.10"
+    python.write_text(_OLD_PYTHON, "utf-8")
+    python.chmod(0o755)
+    (whole.parent / "vllm").exists() or wheelhouse(
+        whole.parent / "vllm", engines=(*ENGINES, "torch", "vllm")
+    )
+    ti = ("--profile", "rtx3090ti", "--force", "--python", python)
+    offline = ("--offline", whole.parent / "vllm")
+    says = f"vLLM, the mind of profile rtx3090ti, needs Python 3.11 or later, and {python} is 3.10"
+    refused(machine, *ti, *offline, says=says)
+    refused(machine, *ti, *offline, says="no Python from 3.11 to 3.13")
+    refused(machine, *ti, *offline, says="--profile rtx3090 serves on it")
+    told = machine.install(*ti, "--offline", whole, "--without-extra", "--dry-run")
+    assert told.status == 0, told.err
 
 
 def test_a_machine_that_its_preflight_finds_unfit(machine: Machine, whole: Path) -> None:

@@ -32,6 +32,7 @@ from brain.ops.memory.parts import plan
 from brain.ops.memory.plan import MemoryPlan
 from brain.ops.memory.plans import hardware_of
 from brain.settings import Settings
+from brain.settings.budget import reserved
 from brain.settings.layers import config_dir
 from brain.settings.places import SERVICE_DIR, state_dir
 
@@ -46,7 +47,8 @@ def gather(settings: Settings, *, quick: bool = False, progress: Progress | None
     of_models = models.look(settings, hashed=not quick, progress=progress)
     folders["MODELS_DIR"] = Path(of_models.folder)
     around = machine.look(folders)
-    on_gpu = any(one.on_gpu for one in of_models.used) or settings.llm_backend == "vllm"
+    on_vllm = reserved(settings).combined > 0
+    on_gpu = any(one.on_gpu for one in of_models.used)
     board = bool(around.l4t)
     access = local_brain.access(settings)
     return Facts(
@@ -61,7 +63,11 @@ def gather(settings: Settings, *, quick: bool = False, progress: Progress | None
         addresses=_addresses("127.0.0.1" if access.local_only else settings.server_host),
         open_to_all=access.open_to_all,
         access_problems=access.problems,
-        preflight=() if quick else preflight.look(jetson=board, desktop=on_gpu and not board),
+        preflight=()
+        if quick
+        else preflight.look(
+            jetson=board, desktop=(on_gpu or on_vllm) and not board, vllm=on_vllm and not on_gpu
+        ),
     )
 
 

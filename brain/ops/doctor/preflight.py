@@ -13,14 +13,15 @@ from brain.ops.doctor.programs import program
 INSTALLED = Path("/opt/robot-brain/current/deploy")
 
 
-def look(*, jetson: bool, desktop: bool) -> tuple[Mapping[str, str], ...]:
+def look(*, jetson: bool, desktop: bool, vllm: bool = False) -> tuple[Mapping[str, str], ...]:
     """What the preflight of a Jetson or of a desktop with a GPU found; nothing where neither is
-    asked for, or the scripts aren't there."""
+    asked for, or the scripts aren't there. `vllm`: the desktop's GPU is for that."""
     kind = "jetpack" if jetson else "desktop" if desktop else ""
     for deploy in (Path(brain.__file__).parents[1] / "deploy", INSTALLED):
         script = deploy / kind / "preflight.sh"
         if kind and script.is_file():
             own = ["--venv", sys.prefix] if desktop else []  # whose wheels it looks at
+            own += ["--vllm"] if desktop and vllm else []
             return findings_of(program("bash", str(script), "--json", *own, any_status=True))
     return ()
 
