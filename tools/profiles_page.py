@@ -41,8 +41,8 @@ isn't known, 2 it doesn't.
 GB are 10^9 bytes: a card of 24 GiB has 25.8. What a number says: *catalogue* is a size from
 `brain/models/catalog.toml`, where it says of each how it was come by; *file*: read from the file
 that is here, of a GGUF from its header; *reckoned*: as `brain/ops/memory/parts.py` says;
-*measured*: on x86-64, 2 cores; *assumed*: nobody measured it here. `tests/e2e/test_memory_measured.py` holds the plan of
-`pocket` against a real brain (planned 298 MB, measured 297).
+*measured*: on x86-64, 2 cores; *assumed*: nobody measured it here. The plan of `pocket` is held
+against a real brain by `tests/e2e/test_memory_measured.py` (planned 298 MB, measured 297).
 
 **Speed.** For each token a model reads its weights and its cache once, so that the bandwidth of its
 memory divided by those is what no software can pass. What is reached of it is less: on Orin boards
