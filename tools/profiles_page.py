@@ -20,6 +20,7 @@ from brain.ops.memory.show import size, sums, where
 from brain.settings import Settings
 from brain.settings.layers import PROFILES, Assignment, flags_layer, profile_layer, profile_names
 from brain.settings.load import resolve
+from tools.written_page import write_or_check
 
 PATH = Path(__file__).parent.parent / "docs" / "profiles.md"
 _REAL_TIME = 82
@@ -194,14 +195,7 @@ def _table(rows: Sequence[Sequence[str]]) -> str:
 
 def main() -> int:
     """Write the page, or with `--check` compare it; the exit status."""
-    made = page()
-    if "--check" not in sys.argv[1:]:
-        PATH.write_text(made, encoding="utf-8")
-        return 0
-    if PATH.is_file() and PATH.read_text(encoding="utf-8") == made:
-        return 0
-    print("docs/profiles.md isn't in step: run python -m tools.profiles_page", file=sys.stderr)
-    return 1
+    return write_or_check(PATH, page(), "tools.profiles_page")
 
 
 if __name__ == "__main__":

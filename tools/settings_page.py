@@ -13,6 +13,7 @@ from pathlib import Path
 from brain.settings import SPECS, Settings, Spec
 from brain.settings.layers import PROFILES, profile_layer, profile_names
 from brain.settings.load import resolve, show
+from tools.written_page import write_or_check
 
 PATH = Path(__file__).parent.parent / "docs" / "settings.md"
 
@@ -128,14 +129,7 @@ def _cell(text: str) -> str:
 
 def main() -> int:
     """Write the page, or with `--check` compare it; the exit status."""
-    made = page()
-    if "--check" not in sys.argv[1:]:
-        PATH.write_text(made, encoding="utf-8")
-        return 0
-    if PATH.is_file() and PATH.read_text(encoding="utf-8") == made:
-        return 0
-    print("docs/settings.md isn't in step: run python -m tools.settings_page", file=sys.stderr)
-    return 1
+    return write_or_check(PATH, page(), "tools.settings_page")
 
 
 if __name__ == "__main__":

@@ -48,9 +48,14 @@ class EngineSet:
         gpu: Callable[[], GpuMemory] = this_gpu,
     ) -> None:
         self.detector, self._undetected = _detector()
-        minds = _with_care(language_model_rungs(settings), "llm", settings, loads, gpu)
-        ears = _with_care(transcriber_rungs(settings), "stt", settings, loads, gpu)
-        mouths = _with_care(synthesizer_rungs(settings), "tts", settings, loads, gpu)
+        minds = _guarded(language_model_rungs(settings), "llm", settings, loads)
+        ears = _guarded(transcriber_rungs(settings), "stt", settings, loads)
+        mouths = _guarded(synthesizer_rungs(settings), "tts", settings, loads)
+        minds, ears, mouths = (
+            _with_room(minds, "llm", settings, gpu),
+            _with_room(ears, "stt", settings, gpu),
+            _with_room(mouths, "tts", settings, gpu),
+        )
         self._large_mouth = bool(mouths) and (
             mouths[0].name == "orpheus" and orpheus_on_gpu(settings)
         )
@@ -147,22 +152,25 @@ def _detector() -> tuple[VoiceDetector, str]:
         return LoudnessDetector(), reason
 
 
-def _with_care(
-    rungs: Sequence[Rung[E]],
-    kind: Kind,
-    settings: Settings,
-    loads: Loads | None,
-    gpu: Callable[[], GpuMemory],
+def _guarded(
+    rungs: Sequence[Rung[E]], kind: Kind, settings: Settings, loads: Loads | None
 ) -> Sequence[Rung[E]]:
-    """The same rungs: where the GPU has no room they aren't built, and their loads leave a note."""
+    if loads is None:
+        return rungs
     values = settings.model_dump()
     deciding = repr([values[name] for name in sorted(values) if name.startswith(f"{kind}_")])
-    careful = []
+    return [guarded(rung, kind, loads, deciding) for rung in rungs]
+
+
+def _with_room(
+    rungs: Sequence[Rung[E]], kind: Kind, settings: Settings, gpu: Callable[[], GpuMemory]
+) -> Sequence[Rung[E]]:
+    """The same rungs, which aren't built where the GPU has no room for them."""
+    roomy = []
     for rung in rungs:
-        kept = rung if loads is None else guarded(rung, kind, loads, deciding)
         need = None if rung.embedded else gpu_need(settings, kind, rung.name)
-        careful.append(kept if need is None else with_gpu_room(kept, need, gpu))
-    return careful
+        roomy.append(rung if need is None else with_gpu_room(rung, need, gpu))
+    return roomy
 
 
 async def _climb(ladders: Sequence[Ladder[Any]]) -> None:

@@ -95,10 +95,11 @@ class Catalog:
         return [self.models[name] for name in dict.fromkeys(names)]
 
     def at(self, *places: str) -> Model | None:
-        """The model whose file, the one that an engine is pointed at, lies at one of `places` in
-        the store (relative to it), or whose repository that is."""
+        """The model of which a file lies at one of `places` in the store (relative to it), or whose
+        repository that is."""
         for model in self.models.values():
-            if model.repository in places or model.place(model.files[-1]) in places:
+            files = (model.place(file) for file in model.files)
+            if model.repository in places or any(file in places for file in files):
                 return model
         return None
 
