@@ -99,30 +99,9 @@ fi
 pip() { "$venv/bin/python" -m pip --disable-pip-version-check "$@"; }
 
 # Kept where tools/setup.sh keeps it, too: what one has compiled, the other needn't.
-# Without AMX, as there.
-without_amx='-U__AMX_TILE__ -U__AMX_INT8__ -U__AMX_BF16__'
-built="$version-$(uname -m)-$cmake_args-without-amx"
-wheels=$cache/wheels/$(printf '%s' "$built" | tr -c 'A-Za-z0-9.-' _)
-wheel=$(find "$wheels" -name 'llama_cpp_python-*.whl' 2>/dev/null | head -n 1 || true)
-if [ -z "$wheel" ]; then
-    say "compiling llama.cpp $version ${cmake_args:-for this CPU}: some minutes, with CUDA up to an hour"
-    rm -rf "$wheels.part"
-    mkdir -p "$wheels.part"
-    # Ninja's own counter is the progress; the rest goes to the log. (Not from pip's cache, which
-    # doesn't ask with which CMAKE_ARGS a wheel was built.)
-    if ! CFLAGS="${CFLAGS-} $without_amx" CXXFLAGS="${CXXFLAGS-} $without_amx" \
-        CMAKE_ARGS=$cmake_args CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)} \
-        pip wheel --verbose --no-deps --no-cache-dir --require-hashes --no-binary llama-cpp-python \
-        -w "$wheels.part" -r "$repository/llama-cpp.lock" 2>&1 |
-        tee -a "$log" | "$python" "$repository/tools/build_progress.py"; then
-        tail -n 30 "$log" >&2
-        fail "llama.cpp did not compile; the whole log is in $log"
-    fi
-    mkdir -p "$wheels"
-    mv "$wheels.part"/*.whl "$wheels/"
-    rmdir "$wheels.part"
-    wheel=$(find "$wheels" -name 'llama_cpp_python-*.whl' | head -n 1)
-fi
+say "llama.cpp $version ${cmake_args:-for this CPU}"
+wheel=$("$repository/tools/llama_wheel.sh" "$venv/bin/python" "$cmake_args") ||
+    fail 'llama.cpp did not compile, see above'
 
 say "fetching the other wheels of $lock"
 quietly pip download --no-deps --only-binary :all: --require-hashes -d "$out" \

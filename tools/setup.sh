@@ -49,30 +49,7 @@ say "making $venv with $("$python" --version)"
 say "installing the locked packages"
 "$uv" pip install --quiet --python "$venv/bin/python" --require-hashes -r requirements.lock
 
-# llama.cpp has no wheel on the index. One built here serves every Python, so it is kept.
-version=$(sed -n 's/^llama-cpp-python==\([^ ]*\).*/\1/p' llama-cpp.lock)
-# Some virtual machines' processors have AMX by their word alone: an "illegal instruction" ends the
-# process. Small models gain nothing by it, so it is left out.
-without_amx='-U__AMX_TILE__ -U__AMX_INT8__ -U__AMX_BF16__'
-built="$version-$(uname -m)-$cmake_args-without-amx"
-wheels=$cache/wheels/$(printf '%s' "$built" | tr -c 'A-Za-z0-9.-' _)
-wheel=$(find "$wheels" -name 'llama_cpp_python-*.whl' 2>/dev/null | head -n 1 || true)
-if [ -z "$wheel" ]; then
-    say "compiling llama.cpp $version ${cmake_args:-for the CPU}: about 4 minutes on 2 cores, once"
-    mkdir -p "$wheels"
-    log=$wheels/build.log
-    # Ninja's own counter is the progress; the rest goes to the log. (Not from pip's cache, which
-    # doesn't ask with which CMAKE_ARGS a wheel was built.)
-    if ! CFLAGS="${CFLAGS-} $without_amx" CXXFLAGS="${CXXFLAGS-} $without_amx" \
-        CMAKE_ARGS=$cmake_args CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)} \
-        "$venv/bin/python" -m pip wheel --verbose --disable-pip-version-check --no-deps --no-cache-dir \
-        --require-hashes --no-binary llama-cpp-python -w "$wheels" -r llama-cpp.lock 2>&1 |
-        tee "$log" | "$python" tools/build_progress.py; then
-        tail -n 30 "$log" >&2
-        fail "llama.cpp did not compile; the whole log is in $log"
-    fi
-    wheel=$(find "$wheels" -name 'llama_cpp_python-*.whl' | head -n 1)
-fi
+wheel=$(tools/llama_wheel.sh "$venv/bin/python" "$cmake_args") || fail "llama.cpp is missing, see above"
 say "installing llama.cpp, the brain and the robot client"
 "$uv" pip install --quiet --python "$venv/bin/python" --no-deps --reinstall "$wheel"
 "$uv" pip install --quiet --python "$venv/bin/python" --no-deps --editable . --editable robot_client
