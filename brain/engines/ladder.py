@@ -27,6 +27,8 @@ from brain.engines.ports import (
     EngineTimeout,
     EngineUnavailable,
 )
+from brain.engines.remote.endpoint import EndpointState
+from brain.engines.remote.pool import pool_behind
 
 _log = logging.getLogger(__name__)
 
@@ -83,7 +85,7 @@ class EngineState:
     `loading`: the wanted one is on its way for the first time. `reason` says in a sentence for each
     better one why another than the wanted one serves; empty if it doesn't. `progress`: how far the
     wanted one's loading is, where there is something to tell. `device`: where the active one
-    computes.
+    computes. `endpoints`: of the active one its servers elsewhere, if it has any.
     """
 
     kind: Kind
@@ -94,6 +96,7 @@ class EngineState:
     reason: str = ""
     progress: str = ""
     device: Device = ""
+    endpoints: tuple[EndpointState, ...] = ()
 
 
 @dataclass(eq=False)
@@ -134,6 +137,7 @@ class Ladder(Generic[E]):
         wanted = self._places[0]
         serving = next(iter(self._serving()), None)
         info = serving[1].info if serving is not None else None
+        pool = pool_behind(serving[1]) if serving is not None else None
         return EngineState(
             kind=self.kind,
             wanted=wanted.rung.name,
@@ -143,6 +147,7 @@ class Ladder(Generic[E]):
             reason=self._why_not_wanted(),
             progress=wanted.rung.progress.text,
             device=info.device if info is not None else "",
+            endpoints=pool.endpoints if pool is not None else (),
         )
 
     @property

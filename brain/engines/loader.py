@@ -22,6 +22,7 @@ from brain.engines.ports import (
 )
 from brain.engines.recipes import language_model_rungs, synthesizer_rungs, transcriber_rungs
 from brain.engines.recipes.gpu_needs import gpu_need, orpheus_on_gpu
+from brain.engines.remote.pool import pool_behind
 from brain.engines.unfinished import Loads, guarded
 from brain.settings import Settings
 
@@ -103,15 +104,19 @@ class EngineSet:
         return next(filter(None, (ladder.hopeless() for ladder in self._ladders())), "")
 
     def counters(self) -> Mapping[str, Mapping[str, Any]]:
-        """The lane's counters of the engine that serves, by kind (`LaneCounters` as a dict)."""
+        """The lane's counters of the engine that serves, by kind (`LaneCounters` as a dict); and
+        those of its servers elsewhere, by address, as `endpoints`."""
         result: dict[str, Mapping[str, Any]] = {}
         for ladder in self._ladders():
             try:
-                lane = getattr(ladder.engine, "lane", None)
+                engine = ladder.engine
             except EngineUnavailable:
                 continue
+            lane, pool = getattr(engine, "lane", None), pool_behind(engine)
             if lane is not None:
                 result[ladder.kind] = {**asdict(lane.counters), "inflight": lane.inflight}
+            if pool is not None:
+                result[ladder.kind] = {**result[ladder.kind], "endpoints": pool.counters()}
         return result
 
     async def close(self) -> None:

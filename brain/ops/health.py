@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import PurePath
 from typing import Any
 
@@ -110,7 +110,8 @@ def ready(
 
     A degraded brain is ready: it answers its robots. One without any ears isn't (`missing`): even
     the embedded ones are ill. `degraded` and each engine's `reason` say what isn't as it was asked
-    for, its `progress` how far its loading is (a download, say), `problems` what was wrong with the
+    for, its `progress` how far its loading is (a download, say), its `endpoints` which of its
+    servers elsewhere are up and why the others aren't, `problems` what was wrong with the
     settings, and `advice` what to do about those. `history`: None is none that outlives the brain.
     `access`: None is open to all; a brain that can't let its robots in, for want of a token or a
     certificate, is degraded. `gpu`: its memory, None where it isn't known.
@@ -143,6 +144,7 @@ def ready(
                 "progress": engine.progress,
                 "degraded": degraded(engine),
                 "reason": engine.reason,
+                "endpoints": [asdict(endpoint) for endpoint in engine.endpoints],
             }
             for engine in engines
         },

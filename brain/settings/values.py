@@ -45,8 +45,22 @@ URL: dict[str, Any] = {
     "pattern": r"^https?://[^\s/]+",
     "pattern_means": "an address such as http://localhost:11434",
 }
+_URL = r"https?://[^\s/,]+[^\s,]*"
+URLS: dict[str, Any] = {
+    "pattern": rf"^{_URL}(\s*,\s*{_URL})*$",
+    "pattern_means": "an address such as http://localhost:8000/v1, or several, commas between",
+}
+URLS_OR_NONE: dict[str, Any] = {
+    "pattern": rf"^({_URL}(\s*,\s*{_URL})*)?$",
+    "pattern_means": "an address such as http://localhost:8000/v1, or several, commas between",
+}
 _ORIGIN = r"(https?://[A-Za-z0-9._-]+(:\d{1,5})?|https?://\[[0-9A-Fa-f:.]+\](:\d{1,5})?|null)"
 ORIGINS: dict[str, Any] = {
     "pattern": rf"^(\*|{_ORIGIN}( ?, ?{_ORIGIN})*)?$",
     "pattern_means": "*, or origins such as http://192.168.1.5:3000 (no path), commas between",
 }
+
+
+def listed(value: str) -> tuple[str, ...]:
+    """What stands between the commas of `value`, each once."""
+    return tuple(dict.fromkeys(part for one in value.split(",") if (part := one.strip())))

@@ -189,6 +189,7 @@ def test_ready_waits_for_what_is_loading_and_not_for_what_was_given_up_on() -> N
         "progress": "",
         "degraded": True,
         "reason": "vLLM isn't installed: install the vllm extra.",
+        "endpoints": [],
     }
     whole = ready(settings, [VAD, EARS, VLLM, ESPEAK], version="1")
     assert (whole.status, whole.body["degraded"]) == (200, False)

@@ -8,15 +8,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import openai
 
-from brain.engines.llm.openai_errors import engine_error, shown, words
 from brain.engines.llm.openai_reply import StreamedReply
 from brain.engines.llm.openai_request import Dialect, Wish, body, easier
-from brain.engines.llm.openai_server import OpenAIOptions, connected, headers, models, probe
-from brain.engines.one_line import one_line
 from brain.engines.ports import (
     Cancelled,
     EngineError,
@@ -29,6 +27,9 @@ from brain.engines.ports import (
     ToolCall,
     ToolSpec,
 )
+from brain.engines.remote.openai_address import OpenAIServer, shown
+from brain.engines.remote.openai_errors import engine_error, words
+from brain.engines.remote.openai_server import connected, headers, listed_model, models, probe
 
 __all__ = ["OpenAIMind", "OpenAIOptions", "probe"]
 
@@ -36,6 +37,14 @@ _log = logging.getLogger(__name__)
 
 _Made = asyncio.Queue[Text | ToolCall | None]
 _Chunks = openai.AsyncStream[object]
+
+
+@dataclass(frozen=True)
+class OpenAIOptions(OpenAIServer):
+    """Where the server is, and how its model is asked. `max_tokens`: of an answer."""
+
+    temperature: float = 0.7
+    max_tokens: int = 512
 
 
 class OpenAIMind:
@@ -59,20 +68,10 @@ class OpenAIMind:
         # (Reading the certificates takes a while.)
         client = await asyncio.to_thread(connected, options)
         try:
-            listed = await models(client, options)
-            model = options.model or next(iter(listed), "")
-            if not model:
-                raise EngineUnavailable(
-                    f"OPENAI_URL={shown(options.url)} lists no model: set OPENAI_MODEL to one that "
-                    "it serves."
-                )
+            model = await listed_model(client, options)
         except BaseException:
             await client.close()
             raise
-        if model not in listed:
-            # Some servers list no aliases, or none that is not in memory. Warming up will tell.
-            some = one_line(", ".join(listed[:5])) or "none"
-            _log.warning("OPENAI_MODEL=%s is not among the models listed: %s.", model, some)
         return cls(options, client, model)
 
     @property
@@ -211,4 +210,4 @@ class OpenAIMind:
 
     def _failed(self, error: Exception, wish: Wish, *, begun: bool = False) -> EngineError:
         said = [message.content for message in wish.messages]
-        return engine_error(error, self._options.url, model=self._model, begun=begun, private=said)
+        return engine_error(error, self._options, model=self._model, begun=begun, private=said)

@@ -22,6 +22,7 @@ from brain.engines.recipes.building import (
 from brain.models.place import located, models_dir
 from brain.settings import Settings
 from brain.settings.budget import excess_of_vllm
+from brain.settings.values import listed
 
 if TYPE_CHECKING:
     from brain.engines.llm.llamacpp import LlamaCppOptions
@@ -117,7 +118,7 @@ def _ollama(settings: Settings) -> Rung[LanguageModel]:
 
 
 async def _ollama_options(settings: Settings) -> OllamaOptions:
-    await imported("brain.engines.llm.ollama", "ollama", "llm")
+    await imported("brain.engines.llm.ollama", "ollama", "remote")
     from brain.engines.llm.ollama import OllamaOptions
 
     return OllamaOptions(
@@ -135,38 +136,51 @@ async def _ollama_options(settings: Settings) -> OllamaOptions:
 
 def _openai(settings: Settings) -> Rung[LanguageModel]:
     async def build(given_up: GivenUp) -> LanguageModel:
-        options = await _openai_options(settings)
+        servers = await _openai_options(settings)
         from brain.engines.llm.openai import OpenAIMind
+        from brain.engines.recipes.remote import pool_of
+        from brain.engines.remote.pool_ports import PoolLanguageModel
 
-        engine: LanguageModel = await OpenAIMind.load(options)
-        return await _thinking(engine, settings, given_up)
+        async def load(options: OpenAIOptions) -> LanguageModel:
+            return await OpenAIMind.load(options)
+
+        check = check_language_model if settings.warmup_llm else None
+        pool = await pool_of(servers, load, check, first_s=settings.llm_timeout_s, sticks=True)
+        return _in_its_lane(PoolLanguageModel(pool), settings, given_up)
 
     async def probe() -> None:
-        options = await _openai_options(settings)
-        from brain.engines.llm.openai import probe
+        servers = await _openai_options(settings)
+        from brain.engines.recipes.remote import one_is_there
 
-        await probe(options)
+        await one_is_there(servers)
 
     return Rung("openai", build, check_language_model, probe=probe)
 
 
-async def _openai_options(settings: Settings) -> OpenAIOptions:
-    await imported("brain.engines.llm.openai", "openai", "llm")
+async def _openai_options(settings: Settings) -> list[OpenAIOptions]:
+    await imported("brain.engines.llm.openai", "openai", "remote")
     from brain.engines.llm.openai import OpenAIOptions
 
-    return OpenAIOptions(
-        url=settings.openai_url,
-        model=settings.openai_model,
-        api_key=settings.openai_api_key.get_secret_value(),
-        temperature=settings.llm_temperature,
-        max_tokens=settings.llm_max_output_tokens,
-    )
+    return [
+        OpenAIOptions(
+            url=url,
+            model=settings.openai_model,
+            api_key=settings.openai_api_key.get_secret_value(),
+            temperature=settings.llm_temperature,
+            max_tokens=settings.llm_max_output_tokens,
+        )
+        for url in listed(settings.openai_url)
+    ]
 
 
 async def _thinking(engine: LanguageModel, settings: Settings, given_up: GivenUp) -> LanguageModel:
     """The engine, warm, behind its lane."""
     if settings.warmup_llm:
         await warm(engine, check_language_model)
+    return _in_its_lane(engine, settings, given_up)
+
+
+def _in_its_lane(engine: LanguageModel, settings: Settings, given_up: GivenUp) -> LanguageModel:
     limits = LaneLimits(
         AdmissionLimits(inflight=settings.llm_max_inflight),
         first_s=settings.llm_timeout_s,

@@ -7,7 +7,7 @@ from functools import partial
 from pydantic import BaseModel, SecretStr
 
 from brain.settings.fields import setting
-from brain.settings.values import KEEP_ALIVE, URL, FileOrName, LlmBackend, VllmDtype
+from brain.settings.values import KEEP_ALIVE, URL, URLS, FileOrName, LlmBackend, VllmDtype
 
 _mind = partial(setting, group="Language model")
 _llamacpp = partial(setting, group="Language model: llama.cpp")
@@ -114,7 +114,10 @@ class MindSettings(BaseModel):
     )
 
     openai_url: str = _openai(
-        "http://localhost:8000/v1", "Base URL of any OpenAI-compatible server", **URL
+        "http://localhost:8000/v1",
+        "Base URL of any OpenAI-compatible server; of several, commas between, the least loaded is"
+        " asked",
+        **URLS,
     )
-    openai_model: str = _openai("", "Model name there (empty: the first that it lists)")
+    openai_model: str = _openai("", "Model name there (empty: the first that each lists)")
     openai_api_key: SecretStr = _openai(SecretStr(""), "Key that the server asks for (empty: none)")

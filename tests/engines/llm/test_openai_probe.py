@@ -10,10 +10,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from brain.engines.llm import openai_server
 from brain.engines.llm.openai import OpenAIMind, OpenAIOptions, probe
-from brain.engines.llm.openai_errors import shown
 from brain.engines.ports import EngineError, EngineFailed, EngineUnavailable, Message, Ticket
+from brain.engines.remote import openai_server
+from brain.engines.remote.openai_address import shown
 from tests.engines.llm.openai_scripted_server import Answer, ScriptedServer, a_server
 
 DEEP = "[" * 200_000

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
 import ssl
-from dataclasses import dataclass
 
 import httpx2
 import openai
 
-from brain.engines.llm.openai_errors import (
-    REFUSES_THE_KEY,
-    engine_error,
-    refused_key,
-    shown,
-)
 from brain.engines.one_line import one_line
 from brain.engines.ports import (
     EngineBusy,
@@ -24,6 +18,10 @@ from brain.engines.ports import (
     EngineTimeout,
     EngineUnavailable,
 )
+from brain.engines.remote.openai_address import OpenAIServer
+from brain.engines.remote.openai_errors import REFUSES_THE_KEY, engine_error, refused_key
+
+_log = logging.getLogger(__name__)
 
 _CONNECT_S = 5.0
 _LIST_S = 10.0
@@ -34,57 +32,41 @@ _NO_LIST = frozenset({404, 405, 501})
 _BUSY = 429
 
 
-@dataclass(frozen=True)
-class OpenAIOptions:
-    """Where the server is, and how its model is asked.
-
-    `url` is the base of its API, mostly ending in /v1. `model` "": the first that it lists.
-    `api_key` "": none is sent. `max_tokens`: of an answer.
-    """
-
-    url: str
-    model: str = ""
-    api_key: str = ""
-    temperature: float = 0.7
-    max_tokens: int = 512
-
-
-async def probe(options: OpenAIOptions) -> None:
+async def probe(server: OpenAIServer) -> None:
     """Is the server there, and does it serve us? Cheap, and it disturbs nothing.
 
     Raises `EngineUnavailable`. Judged by the status alone: one that is busy is there, and so is one
     without a list of models, or that knows no HEAD. The list isn't asked for with GET:
     llama-cpp-python's server breaks off a reply under way for it.
     """
-    place = shown(options.url)
     try:
-        status = await asyncio.wait_for(_look(options), _PROBE_S)
+        status = await asyncio.wait_for(_look(server), _PROBE_S)
     except asyncio.TimeoutError:
-        raise _silent(options, _PROBE_S) from None
+        raise _silent(server, _PROBE_S) from None
     except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
         why = one_line(str(error)) or type(error).__name__
         raise EngineUnavailable(
-            f"OPENAI_URL={place} can't be reached ({why}): is the server running there?"
+            f"{server.place} can't be reached ({why}): is the server running there?"
         ) from None
     if status in REFUSES_THE_KEY:
-        raise refused_key(status, place)
+        raise refused_key(status, server)
     if not (200 <= status < 300 or status in _NO_LIST or status == _BUSY):
-        raise EngineUnavailable(f"OPENAI_URL={place} doesn't serve now (status {status}).")
+        raise EngineUnavailable(f"{server.place} doesn't serve now (status {status}).")
 
 
-async def _look(options: OpenAIOptions) -> int:
+async def _look(server: OpenAIServer) -> int:
     """The status of the list of models, asked for as the mind's client would, but with HEAD.
 
     Not on a thread: whoever cancels this ends it, however slowly the server answers.
     """
-    plain = options.url.startswith("http://")
-    key = {"Authorization": f"Bearer {options.api_key}"} if options.api_key else {}
+    plain = server.url.startswith("http://")
+    key = {"Authorization": f"Bearer {server.api_key}"} if server.api_key else {}
     async with httpx2.AsyncClient(
         verify=False if plain else await asyncio.to_thread(_certificates),
         follow_redirects=not plain,
         timeout=None,
     ) as client:
-        url = f"{options.url.rstrip('/')}/models"
+        url = f"{server.url.rstrip('/')}/models"
         answer = await client.head(url, headers={"Connection": "close", **key})
         status: int = answer.status_code
         return status
@@ -96,18 +78,18 @@ def _certificates() -> ssl.SSLContext:
     return httpx2.create_ssl_context()
 
 
-def connected(options: OpenAIOptions) -> openai.AsyncOpenAI:
+def connected(server: OpenAIServer) -> openai.AsyncOpenAI:
     """The client for this server; nothing is sent yet. Reads certificates, so: on a thread.
 
     Raises `EngineUnavailable` if the address is none.
     """
     # To read the certificates takes up to a second. (And no way leads from http to TLS.)
-    plain = options.url.startswith("http://")
+    plain = server.url.startswith("http://")
     try:
         return openai.AsyncOpenAI(
-            base_url=options.url,
+            base_url=server.url,
             # (It takes None for the environment's, and refuses ""; see `headers`.)
-            api_key=options.api_key or "none",
+            api_key=server.api_key or "none",
             timeout=openai.Timeout(None, connect=_CONNECT_S),
             max_retries=0,
             http_client=openai.DefaultAsyncHttpxClient(verify=False, follow_redirects=False)
@@ -116,50 +98,46 @@ def connected(options: OpenAIOptions) -> openai.AsyncOpenAI:
         )
     except Exception as error:
         # (For a bad address its HTTP library has errors of its own, of no common class.)
-        place = shown(options.url)
-        raise EngineUnavailable(
-            f"OPENAI_URL={place} is no address: {one_line(str(error))}"
-        ) from error
+        raise EngineUnavailable(f"{server.place} is no address: {one_line(str(error))}") from error
 
 
-def headers(options: OpenAIOptions) -> dict[str, str | openai.Omit]:
+def headers(server: OpenAIServer) -> dict[str, str | openai.Omit]:
     """Those of every request: without a key no header tells one; and no connection is kept.
 
     A server may close a kept one just as the next question is on its way; llama-cpp-python's does
     so after each error. In a local network a new one costs nothing to speak of.
     """
-    key: dict[str, str | openai.Omit] = {} if options.api_key else {"Authorization": openai.omit}
+    key: dict[str, str | openai.Omit] = {} if server.api_key else {"Authorization": openai.omit}
     return {"Connection": "close", **key}
 
 
-async def models(client: openai.AsyncOpenAI, options: OpenAIOptions) -> list[str]:
+async def models(client: openai.AsyncOpenAI, server: OpenAIServer) -> list[str]:
     """The names of the models that the server lists; none if it has no list but we have a name.
 
     Raises `EngineUnavailable`.
     """
     try:
-        asking = client.get("/models", cast_to=object, options={"headers": headers(options)})
+        asking = client.get("/models", cast_to=object, options={"headers": headers(server)})
         answer = await asyncio.wait_for(asking, _LIST_S)
     except asyncio.TimeoutError:
-        raise _silent(options, _LIST_S) from None
+        raise _silent(server, _LIST_S) from None
     except openai.APIStatusError as error:
-        if error.status_code in _NO_LIST and options.model:
+        if error.status_code in _NO_LIST and server.model:
             return []
-        raise _unavailable(engine_error(error, options.url, model=options.model)) from error
+        raise _unavailable(engine_error(error, server, model=server.model)) from error
     except (openai.APIError, httpx2.HTTPError, ValueError, RecursionError) as error:
-        raise _unavailable(engine_error(error, options.url)) from error
+        raise _unavailable(engine_error(error, server)) from error
     entries = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(entries, list):
         raise EngineUnavailable(
-            f"OPENAI_URL={shown(options.url)} is no OpenAI-compatible server: its /models is "
-            "something else."
+            f"{server.place} is no OpenAI-compatible server: its /models is something else."
         )
     names = [entry.get("id") for entry in entries if isinstance(entry, dict)]
     return [name for name in names if isinstance(name, str)]
 
 
-def _silent(options: OpenAIOptions, seconds: float) -> EngineUnavailable:
-    return EngineUnavailable(f"OPENAI_URL={shown(options.url)} didn't answer within {seconds:g} s.")
+def _silent(server: OpenAIServer, seconds: float) -> EngineUnavailable:
+    return EngineUnavailable(f"{server.place} didn't answer within {seconds:g} s.")
 
 
 def _unavailable(error: EngineError) -> EngineError:
@@ -167,3 +145,21 @@ def _unavailable(error: EngineError) -> EngineError:
     if isinstance(error, (EngineBusy, EngineFailed, EngineTimeout)):
         return EngineUnavailable(str(error))
     return error
+
+
+async def listed_model(client: openai.AsyncOpenAI, server: OpenAIServer) -> str:
+    """The model to ask for: the one that is wanted, else the first that the server lists.
+
+    Raises `EngineUnavailable`.
+    """
+    listed = await models(client, server)
+    model = server.model or next(iter(listed), "")
+    if not model:
+        raise EngineUnavailable(
+            f"{server.place} lists no model: set {server.model_name} to one that it serves."
+        )
+    if model not in listed:
+        # Some servers list no aliases, or none that is not in memory. Warming up will tell.
+        some = one_line(", ".join(listed[:5])) or "none"
+        _log.warning("%s=%s is not among the models listed: %s.", server.model_name, model, some)
+    return model

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import openai
 
@@ -22,6 +21,7 @@ from brain.engines.ports import (
     EngineTimeout,
     EngineUnavailable,
 )
+from brain.engines.remote.openai_address import OpenAIServer, shown
 
 _LEAST_QUOTE = 4
 _BUSY = frozenset({429, 503})
@@ -32,28 +32,29 @@ REFUSES_THE_KEY = frozenset({401, 403})
 
 def engine_error(
     error: Exception,
-    url: str,
+    server: OpenAIServer,
     *,
     model: str = "",
     begun: bool = False,
     private: Sequence[str] = (),
 ) -> EngineError:
-    """The port's error for what the client raised.
+    """The port's error for what the client of `server` raised.
 
-    `begun`: a part of the reply had come. `private`: what has no place in an error.
+    `model` is the one that was asked. `begun`: a part of the reply had come. `private`: what has
+    no place in an error.
     """
-    place = shown(url)
+    place = shown(server.url)
     told = words(error) if isinstance(error, openai.APIError) else str(error)
     told = one_line(_without(private, told))
     if isinstance(error, openai.APIStatusError):
-        return _refusal(error.status_code, place, model, told)
+        return _refusal(error.status_code, server, model, told)
     if isinstance(error, openai.APIConnectionError):
         if begun:
             return EngineFailed(f"The server at {place} broke off in the middle of its reply.")
         slow = isinstance(error, openai.APITimeoutError)
         why = "it doesn't answer" if slow else str(error.__cause__ or error) or "no connection"
         return EngineUnavailable(
-            f"OPENAI_URL={place} can't be reached ({one_line(why)}): is the server running there?"
+            f"{server.place} can't be reached ({one_line(why)}): is the server running there?"
         )
     if isinstance(error, openai.APIError):  # in the midst of the stream
         return EngineFailed(f"The server at {place} failed: {told}")
@@ -78,37 +79,28 @@ def words(error: openai.APIError) -> str:
         return error.message
 
 
-def shown(url: str) -> str:
-    """`url` without what may be a key: name, password, query."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:  # no address at all
-        return url
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=host, query="", fragment=""))
-
-
-def refused_key(status: int, place: str) -> EngineUnavailable:
-    """That the server at `place` doesn't take the key."""
+def refused_key(status: int, server: OpenAIServer) -> EngineUnavailable:
+    """That `server` doesn't take the key."""
     return EngineUnavailable(
-        f"OPENAI_URL={place} refuses the key (status {status}): set OPENAI_API_KEY to one that "
+        f"{server.place} refuses the key (status {status}): set OPENAI_API_KEY to one that "
         "this server knows."
     )
 
 
-def _refusal(status: int, place: str, model: str, said: str) -> EngineError:
+def _refusal(status: int, server: OpenAIServer, model: str, said: str) -> EngineError:
+    place = shown(server.url)
     if status in REFUSES_THE_KEY:
-        return refused_key(status, place)
+        return refused_key(status, server)
     if status == 404:
         return EngineUnavailable(
-            f"OPENAI_URL={place} doesn't know this address or the model {model or '?'}: does the "
-            f"address end as it should (often /v1), and is OPENAI_MODEL served there? It said: "
-            f"{said}"
+            f"{server.place} doesn't know this address or the model {model or '?'}: does the "
+            f"address end as it should (often /v1), and is {server.model_name} served there? It "
+            f"said: {said}"
         )
     if status in _BUSY:
         return EngineBusy(f"The server at {place} is busy: try again in a moment. It said: {said}")
     if status in _NOBODY_THERE:
-        return EngineUnavailable(f"Nobody answers behind OPENAI_URL={place} (status {status}).")
+        return EngineUnavailable(f"Nobody answers behind {server.place} (status {status}).")
     if status == 408:
         return EngineTimeout(f"The server at {place} took too long for itself. It said: {said}")
     return EngineFailed(f"The server at {place} refused (status {status}): {said}")

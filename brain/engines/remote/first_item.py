@@ -1,0 +1,43 @@
+"""The first item of a stream, which is waited for no longer than a while."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Any, TypeVar
+
+from brain.engines.ports import CancelToken, EngineTimeout
+
+T = TypeVar("T")
+
+
+async def first_item(
+    items: AsyncGenerator[T, None], token: CancelToken, patience_s: float | None
+) -> tuple[T, ...]:
+    """The first of `items`; nothing if there is none. After `patience_s` `token`, which is that of
+    `items`, is cancelled, and `EngineTimeout` raised; None is without end. Raises as `items` do.
+    """
+    step = asyncio.ensure_future(_next(items))
+    step.add_done_callback(_look_at)
+    try:
+        done, _ = await asyncio.wait({step}, timeout=patience_s)
+        if not done:
+            token.cancel()
+            raise EngineTimeout(f"Nothing came within {patience_s:.3g} s.")
+        return step.result()
+    finally:
+        if not step.done():
+            step.cancel()
+            await asyncio.wait({step})
+
+
+async def _next(items: AsyncGenerator[T, None]) -> tuple[T, ...]:
+    async for item in items:
+        return (item,)
+    return ()
+
+
+def _look_at(step: asyncio.Future[Any]) -> None:
+    """What it raises once nobody waits for it is no news."""
+    if not step.cancelled():
+        step.exception()
