@@ -49,7 +49,11 @@ NOTES = {
     "Language model: vLLM": "With `LLM_BACKEND=vllm`. They are read and checked; the engine\n"
     "itself isn't in this version, and the embedded model answers in its stead.",
     "Language model: Ollama": "With `LLM_BACKEND=ollama`.",
-    "Language model: OpenAI-compatible server": "With `LLM_BACKEND=openai`.",
+    "Language model: OpenAI-compatible server": "With `LLM_BACKEND=openai`. Each server has a third\n"
+    "of `LLM_TIMEOUT_S` for its first token, where there are more that can be asked in its stead.\n"
+    "The key is shown to all servers, the ears' and the mouth's too.",
+    "Ears: OpenAI-compatible server": "With `STT_BACKEND=openai`.",
+    "Mouth: OpenAI-compatible server": "With `TTS_BACKEND=openai`.",
     "Mouth: Orpheus": "With `PERFORMANCE_MODE=1` and `TTS_BACKEND=auto` or `orpheus`. llama.cpp\n"
     "runs it, on the GPU as `LLM_GPU_LAYERS` says: `brain models pull orpheus-3b-q4_k_m snac`. On\n"
     "vLLM it isn't in this version: what is vLLM's own (the model's repository, the share of the\n"

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator
 
 LlmBackend = Literal["llamacpp", "vllm", "ollama", "openai"]
-TtsBackend = Literal["auto", "orpheus", "piper", "espeak", "off"]
+SttBackend = Literal["whisper", "openai"]
+TtsBackend = Literal["auto", "orpheus", "piper", "espeak", "openai", "off"]
 OrpheusBackend = Literal["auto", "llamacpp", "vllm", "server"]
 EchoMode = Literal["half_duplex", "guard", "none"]
 HistoryStore = Literal["sqlite", "off"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,17 +16,16 @@ import openai
 from brain.engines.llm.openai_reply import StreamedReply
 from brain.engines.llm.openai_request import Dialect, Wish, body, easier
 from brain.engines.ports import (
-    Cancelled,
     EngineError,
     EngineFailed,
     EngineInfo,
-    EngineUnavailable,
     Message,
     Text,
     Ticket,
     ToolCall,
     ToolSpec,
 )
+from brain.engines.remote.calls import Calls
 from brain.engines.remote.openai_address import OpenAIServer, shown
 from brain.engines.remote.openai_errors import engine_error, words
 from brain.engines.remote.openai_server import connected, headers, listed_model, models, probe
@@ -35,7 +34,6 @@ __all__ = ["OpenAIMind", "OpenAIOptions", "probe"]
 
 _log = logging.getLogger(__name__)
 
-_Made = asyncio.Queue[Text | ToolCall | None]
 _Chunks = openai.AsyncStream[object]
 
 
@@ -58,8 +56,7 @@ class OpenAIMind:
         self._client = client
         self._model = model
         self._dialect = Dialect()
-        self._replies: set[asyncio.Task[EngineError | None]] = set()
-        self._closed = False
+        self._calls = Calls("The language model is closed.")
         self.calls_dropped = 0
 
     @classmethod
@@ -78,7 +75,7 @@ class OpenAIMind:
     def info(self) -> EngineInfo:
         return EngineInfo("openai", self._model, "remote")
 
-    async def stream(
+    def stream(
         self,
         messages: Sequence[Message],
         *,
@@ -90,10 +87,6 @@ class OpenAIMind:
     ) -> AsyncGenerator[Text | ToolCall, None]:
         """As `LanguageModel.stream`. A server that can't hold an answer to `schema` is asked
         without; calls that break the rules are dropped and counted in `calls_dropped`."""
-        if self._closed:
-            raise EngineUnavailable("The language model is closed.")
-        ticket.cancel.raise_if_cancelled()
-        loop = asyncio.get_running_loop()
         wish = Wish(
             self._model,
             tuple(messages),
@@ -102,43 +95,15 @@ class OpenAIMind:
             self._options.temperature if temperature is None else temperature,
             max(1, max_tokens or self._options.max_tokens),
         )
-        made: _Made = asyncio.Queue()
-        reading = asyncio.ensure_future(self._read(wish, made))
-        self._replies.add(reading)
-        reading.add_done_callback(self._replies.discard)
-        reading.add_done_callback(lambda _: made.put_nowait(None))
-
-        def stop() -> None:
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(reading.cancel)
-
-        ticket.cancel.on_cancel(stop)
-        try:
-            while (item := await made.get()) is not None:
-                ticket.cancel.raise_if_cancelled()
-                yield item
-            if self._closed:
-                raise EngineUnavailable("The language model is closed.")
-            if reading.cancelled():
-                raise Cancelled("cancelled")
-            if (error := reading.result()) is not None:
-                raise error
-        finally:
-            reading.cancel()
-            await asyncio.wait({reading})
+        return self._calls.stream(ticket, lambda give: self._read(wish, give))
 
     async def close(self) -> None:
         """As `LanguageModel.close`. Replies under way fail."""
-        self._closed = True
-        for reading in list(self._replies):
-            reading.cancel()
-        if self._replies:
-            await asyncio.wait(set(self._replies))
+        await self._calls.close()
         await self._client.close()
 
-    async def _read(self, wish: Wish, made: _Made) -> EngineError | None:
-        """Put what the model says into `made`; returns what went wrong. Cancelling ends the HTTP
-        stream, and with it the work of a server that is any good."""
+    async def _read(self, wish: Wish, give: Callable[[Text | ToolCall], None]) -> None:
+        """Give what the model says. Raises `EngineError`."""
         reply = StreamedReply(wish.tools, plain=wish.schema is not None)
         begun = False
         try:
@@ -146,20 +111,20 @@ class OpenAIMind:
                 async for chunk in chunks:
                     for item in reply.feed(chunk):
                         begun = True
-                        made.put_nowait(item)
+                        give(item)
             if not reply.ended:
-                return self._cut_short()
+                raise self._cut_short()
             for item in reply.finish():
-                made.put_nowait(item)
-        except EngineError as error:
-            return error
-        except Exception as error:  # noqa: BLE001 - the client lets its HTTP library's own through
-            return await self._told(error, wish, begun=begun)
+                give(item)
+        except EngineError:
+            raise
+        except Exception as error:
+            # (The client lets its HTTP library's own through.)
+            raise await self._told(error, wish, begun=begun) from error
         finally:
             if reply.dropped:
                 self.calls_dropped += reply.dropped
                 _log.warning("Dropped %d tool call(s): %s.", reply.dropped, reply.reason)
-        return None
 
     async def _told(self, error: Exception, wish: Wish, *, begun: bool) -> EngineError:
         """The port's error for one in the midst of a stream."""

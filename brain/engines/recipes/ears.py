@@ -9,15 +9,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from brain.engines.admission import AdmissionLimits
 from brain.engines.ladder import GivenUp, Progress, Rung
 from brain.engines.lane import Lane, LaneLimits
 from brain.engines.lane_ports import LaneTranscriber
 from brain.engines.ports import Ticket, Transcriber
-from brain.engines.recipes.building import EMBEDDED, POCKET, WARM_UP, threads_of, warm
+from brain.engines.recipes.building import (
+    EMBEDDED,
+    GRACE_S,
+    POCKET,
+    WARM_UP,
+    imported,
+    threads_of,
+    warm,
+)
 from brain.models.place import located_ears, models_dir
 from brain.settings import Settings
+from brain.settings.values import listed
 
 if TYPE_CHECKING:
+    from brain.engines.remote.openai_address import OpenAIServer
     from brain.engines.stt.whisper import WhisperOptions
 
 _POCKET_LOGPROB = -0.3
@@ -26,14 +37,17 @@ they hear in music-like sound is below."""
 
 
 def transcriber_rungs(settings: Settings) -> list[Rung[Transcriber]]:
-    """The ears: the Whisper model of the settings, and the embedded one as it runs anywhere."""
+    """The ears: the Whisper model of the settings, or servers elsewhere; and below the embedded one
+    as it runs anywhere."""
 
     def wanted() -> WhisperOptions:
         return whisper_options(settings, settings.stt_model_size)
 
     anywhere = replace(whisper_options(settings, EMBEDDED), device="cpu", compute_type="int8")
     rungs = [_ears(settings, lambda: anywhere, embedded=True)]
-    if wanted() != anywhere:
+    if settings.stt_backend == "openai":
+        rungs.insert(0, _openai(settings))
+    elif wanted() != anywhere:
         rungs.insert(0, _ears(settings, wanted))
     return rungs
 
@@ -85,6 +99,48 @@ def _ears(
         return LaneTranscriber(Lane(engine, limits, given_up=given_up))
 
     return Rung("whisper", build, check_transcriber, embedded, files=files, progress=progress)
+
+
+def _openai(settings: Settings) -> Rung[Transcriber]:
+    async def build(given_up: GivenUp) -> Transcriber:
+        servers = await _openai_servers(settings)
+        from brain.engines.recipes.remote import pool_of
+        from brain.engines.remote.pool_ports import PoolTranscriber
+        from brain.engines.stt.openai import OpenAITranscriber
+
+        async def load(server: OpenAIServer) -> Transcriber:
+            return await OpenAITranscriber.load(server)
+
+        patience = settings.stt_timeout_s
+        pool = await pool_of(servers, load, check_transcriber, first_s=patience)
+        admission = AdmissionLimits(inflight=settings.stt_openai_max_inflight)
+        limits = LaneLimits(admission, first_s=patience, next_s=patience, grace_s=GRACE_S)
+        return LaneTranscriber(Lane(PoolTranscriber(pool), limits, given_up=given_up))
+
+    async def probe() -> None:
+        servers = await _openai_servers(settings)
+        from brain.engines.recipes.remote import one_is_there
+
+        await one_is_there(servers)
+
+    return Rung("openai", build, check_transcriber, probe=probe)
+
+
+async def _openai_servers(settings: Settings) -> list[OpenAIServer]:
+    await imported("brain.engines.stt.openai", "openai", "remote")
+    from brain.engines.remote.openai_address import OpenAIServer
+
+    own = settings.stt_openai_url
+    return [
+        OpenAIServer(
+            url,
+            settings.stt_openai_model,
+            settings.openai_api_key.get_secret_value(),
+            url_name="STT_OPENAI_URL" if own else "OPENAI_URL",
+            model_name="STT_OPENAI_MODEL",
+        )
+        for url in listed(own or settings.openai_url)
+    ]
 
 
 async def check_transcriber(engine: Transcriber) -> None:

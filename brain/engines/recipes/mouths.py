@@ -21,6 +21,7 @@ from brain.engines.recipes.building import (
     threads_of,
     warm,
 )
+from brain.engines.recipes.remote_mouth import openai_rung
 from brain.models.place import located, models_dir
 from brain.settings import Settings
 from brain.settings.budget import excess_of_orpheus, orpheus_runs_on
@@ -37,6 +38,8 @@ def synthesizer_rungs(settings: Settings) -> list[Rung[Synthesizer]]:
     rungs = []
     if backend == "orpheus" or (backend == "auto" and settings.performance_mode):
         rungs.append(_orpheus(settings))
+    if backend == "openai":
+        rungs.append(_openai(settings))
     if backend != "espeak" and settings.piper_voice:
         if settings.piper_voice != EMBEDDED:
             rungs.append(_piper(settings, settings.piper_voice))
@@ -79,10 +82,25 @@ def _espeak(settings: Settings) -> Rung[Synthesizer]:
     return Rung("espeak", build, check_synthesizer, embedded=True)
 
 
+def _openai(settings: Settings) -> Rung[Synthesizer]:
+    admission = AdmissionLimits(inflight=settings.tts_openai_max_inflight)
+    return openai_rung(
+        settings,
+        check_synthesizer,
+        lambda engine, given_up: _in_its_lane(engine, admission, settings, given_up),
+    )
+
+
 async def _mouth(
     engine: Synthesizer, admission: AdmissionLimits, settings: Settings, given_up: GivenUp
 ) -> Synthesizer:
     await warm(engine, check_synthesizer)
+    return _in_its_lane(engine, admission, settings, given_up)
+
+
+def _in_its_lane(
+    engine: Synthesizer, admission: AdmissionLimits, settings: Settings, given_up: GivenUp
+) -> Synthesizer:
     patience = settings.tts_timeout_s
     limits = LaneLimits(admission, first_s=patience, next_s=patience, grace_s=GRACE_S)
     return LaneSynthesizer(Lane(engine, limits, given_up=given_up))

@@ -39,10 +39,19 @@ _WINDOW = 400
 _WORD_WINDOWS = 8
 
 SILENCE_DBFS = -55.0
+SHORTEST_S = 0.1
+"""Nothing shorter is a word."""
 _FAINT_DBFS = -42.0
 _NO_SPEECH, _SURE_OF_NO_SPEECH = 0.6, 0.9
 _UNSURE, _VERY_UNSURE = -0.7, -1.0
 _REPETITIVE = 2.4
+
+
+def cleaned(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """float32 [n] in -1..1 of any samples: what isn't a number becomes silence."""
+    clean = np.nan_to_num(samples.astype(np.float32, copy=False), posinf=1.0, neginf=-1.0)
+    # (What is far out of range would be no number any more within a model.)
+    return np.clip(clean, -1.0, 1.0)
 
 
 def loudness(samples: NDArray[np.float32]) -> float:

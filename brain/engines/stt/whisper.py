@@ -21,11 +21,10 @@ from brain.engines.ports import (
     Transcript,
 )
 from brain.engines.room import gpu_shares_memory, room_for
-from brain.engines.stt.hearing_gate import SILENCE_DBFS, believable, loudness
+from brain.engines.stt.hearing_gate import SHORTEST_S, SILENCE_DBFS, believable, cleaned, loudness
 from brain.engines.worker import Worker
 
 _RATE = 16000
-_SHORTEST_S = 0.1
 # A bound on how long a model that loops may loop: nobody says more tokens a second.
 _TOKENS_PER_SECOND, _TOKENS_MORE, _MOST_TOKENS = 12, 24, 220
 # Mel frames: 10 ms each, 30 s a window.
@@ -121,11 +120,9 @@ class WhisperTranscriber:
         self._raise_if_over(cancel)
         if language not in self._model.supported_languages:
             language = None
-        clean = np.nan_to_num(samples.astype(np.float32, copy=False), posinf=1.0, neginf=-1.0)
-        # (What is far out of range would be no number any more within the model.)
-        sound = np.clip(clean, -1.0, 1.0)
+        sound = cleaned(samples)
         level = loudness(sound)
-        if len(sound) < _SHORTEST_S * _RATE or level < SILENCE_DBFS:
+        if len(sound) < SHORTEST_S * _RATE or level < SILENCE_DBFS:
             return Transcript("", language or "en")
         most = min(_MOST_TOKENS, _TOKENS_MORE + _TOKENS_PER_SECOND * len(sound) // _RATE)
         if not self._options.pads:

@@ -34,7 +34,7 @@ def used_models(settings: Settings, known: Catalog) -> tuple[UsedModel, ...]:
     if settings.llm_backend == "llamacpp" and mind != EMBEDDED:
         on_gpu = settings.llm_gpu_layers != 0
         found.append(_used(known, folder, "LLM_MODEL_PATH", mind, located(mind, folder), on_gpu))
-    if ears != EMBEDDED:
+    if settings.stt_backend == "whisper" and ears != EMBEDDED:
         path = Path(located_ears(ears, folder))
         if not path.is_absolute() and not path.exists():
             path = folder / "whisper" / ears

@@ -7,10 +7,11 @@ from functools import partial
 from pydantic import BaseModel
 
 from brain.settings.fields import setting
-from brain.settings.values import URL, FileOrName, OrpheusBackend, TtsBackend
+from brain.settings.values import URL, URLS_OR_NONE, FileOrName, OrpheusBackend, TtsBackend
 
 _mouth = partial(setting, group="Mouth")
 _orpheus = partial(setting, group="Mouth: Orpheus")
+_openai = partial(setting, group="Mouth: OpenAI-compatible server")
 
 
 class MouthSettings(BaseModel):
@@ -82,4 +83,17 @@ class MouthSettings(BaseModel):
         unit="GB",
         ge=0,
         le=1024,
+    )
+    tts_openai_url: str = _openai(
+        "", "Base URL of a server that speaks, or of several (empty: OPENAI_URL)", **URLS_OR_NONE
+    )
+    tts_openai_model: str = _openai("", "Model name there (empty: the first that each lists)")
+    tts_openai_voice: str = _openai(
+        "alloy",
+        "Voices there, by their names, commas between; the first is the default",
+        pattern=r".*[^\s,].*",
+        pattern_means="names of voices, commas between",
+    )
+    tts_openai_max_inflight: int = _openai(
+        8, "Texts that those servers are given at once", ge=1, le=1024
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 import re
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import numpy as np
@@ -13,18 +14,41 @@ import pytest
 
 from brain.engines.ports import Cancelled, Ticket, Transcriber, Transcript
 from brain.engines.recipes import whisper_options
+from brain.engines.recipes.remote import pool_of
+from brain.engines.remote.openai_address import OpenAIServer
+from brain.engines.remote.pool_ports import PoolTranscriber
+from brain.engines.stt.openai import OpenAITranscriber
 from brain.engines.stt.whisper import WhisperTranscriber
 from brain.settings import Settings
 from tests.engines.conformance.bench import Adapter, Bench, here
 from tests.engines.conformance.every_engine import EveryEngine, Items
 from tests.engines.conformance.sounds import RATE, phrase
+from tests.engines.remote.audio_server import EARS, an_audio_server
 
 
 async def whisper() -> Transcriber:
     return await WhisperTranscriber.load(whisper_options(Settings(), "pocket"))
 
 
-ADAPTERS: tuple[Adapter[Transcriber], ...] = (Adapter("whisper", "cpu", here(whisper)),)
+@asynccontextmanager
+async def openai() -> AsyncIterator[Callable[[], Awaitable[Transcriber]]]:
+    """The same ears on two servers of the tests, asked over HTTP."""
+    with an_audio_server() as one, an_audio_server(only=frozenset({"json"})) as other:
+
+        async def load(server: OpenAIServer) -> Transcriber:
+            return await OpenAITranscriber.load(server)
+
+        async def both() -> Transcriber:
+            servers = [OpenAIServer(one.url, EARS), OpenAIServer(other.url, EARS)]
+            return PoolTranscriber(await pool_of(servers, load, None, first_s=60))
+
+        yield both
+
+
+ADAPTERS: tuple[Adapter[Transcriber], ...] = (
+    Adapter("whisper", "cpu", here(whisper)),
+    Adapter("openai", "remote", openai),
+)
 
 
 @pytest.fixture(scope="module", params=ADAPTERS, ids=str)

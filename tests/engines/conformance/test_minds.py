@@ -23,6 +23,8 @@ from brain.engines.ports import (
     ToolCall,
     ToolSpec,
 )
+from brain.engines.recipes.remote import pool_of
+from brain.engines.remote.pool_ports import PoolLanguageModel
 from tests.engines.conformance import odd_texts
 from tests.engines.conformance.bench import Adapter, Bench, here
 from tests.engines.conformance.every_engine import EveryStream, Items, taken
@@ -40,13 +42,21 @@ async def llamacpp() -> LanguageModel:
 
 @asynccontextmanager
 async def openai() -> AsyncIterator[Callable[[], Awaitable[LanguageModel]]]:
-    """llama-cpp-python's own server, a process of its own."""
-    with TemporaryDirectory() as folder, a_llama_server(Path(folder), *ONE_BY_ONE) as server:
+    """Two of llama-cpp-python's own servers, processes of their own, as one mind."""
+    with (
+        TemporaryDirectory() as folder,
+        a_llama_server(Path(folder), *ONE_BY_ONE) as one,
+        a_llama_server(Path(folder), *ONE_BY_ONE) as other,
+    ):
 
-        async def load() -> LanguageModel:
-            return await OpenAIMind.load(OpenAIOptions(server.url, "", "", 0.0, 200))
+        async def load(options: OpenAIOptions) -> LanguageModel:
+            return await OpenAIMind.load(options)
 
-        yield load
+        async def both() -> LanguageModel:
+            servers = [OpenAIOptions(at.url, "", "", 0.0, 200) for at in (one, other)]
+            return PoolLanguageModel(await pool_of(servers, load, None, first_s=60, sticks=True))
+
+        yield both
 
 
 ADAPTERS: tuple[Adapter[LanguageModel], ...] = (

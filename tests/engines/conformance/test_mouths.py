@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,17 @@ from brain.engines.lane import Lane, LaneLimits
 from brain.engines.lane_ports import LaneSynthesizer
 from brain.engines.ports import Emotion, Synthesizer, Ticket
 from brain.engines.recipes import POCKET
+from brain.engines.recipes.remote import pool_of
+from brain.engines.remote.pool_ports import PoolSynthesizer
 from brain.engines.tts.espeak import EspeakOptions, EspeakSynthesizer
+from brain.engines.tts.openai import OpenAISynthesizer, OpenAIVoices
 from brain.engines.tts.piper import PiperSynthesizer
 from brain.persona.moods import EMOTIONS
 from tests.engines.conformance import odd_texts
 from tests.engines.conformance.bench import Adapter, Bench, here
 from tests.engines.conformance.every_engine import EveryStream, Items, taken
 from tests.engines.conformance.example_engine import Chirper
+from tests.engines.remote.audio_server import an_audio_server
 
 
 async def piper() -> Synthesizer:
@@ -41,10 +46,26 @@ async def chirper() -> Synthesizer:
     return Chirper()
 
 
+@asynccontextmanager
+async def openai() -> AsyncIterator[Callable[[], Awaitable[Synthesizer]]]:
+    """The pocket voice on two servers of the tests, one of which has only WAV to give."""
+    with an_audio_server() as one, an_audio_server(only=frozenset({"wav"})) as other:
+
+        async def load(options: OpenAIVoices) -> Synthesizer:
+            return await OpenAISynthesizer.load(options)
+
+        async def both() -> Synthesizer:
+            servers = [OpenAIVoices(one.url), OpenAIVoices(other.url)]
+            return PoolSynthesizer(await pool_of(servers, load, None, first_s=60))
+
+        yield both
+
+
 ADAPTERS: tuple[Adapter[Synthesizer], ...] = (
     Adapter("piper", "cpu", here(piper)),
     Adapter("espeak", "cpu", here(espeak)),
     Adapter("espeak", "cpu", here(behind_its_lane), variant="lane"),
+    Adapter("openai", "remote", openai),
     Adapter("chirper", "cpu", here(chirper)),
 )
 

@@ -1,0 +1,71 @@
+"""The calls under way of a client: each ends with its ticket's cancel, and all of them at the end.
+
+Cancelling the task that reads a stream closes its connection, and with it ends the work of a server
+that is any good.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from typing import Any, TypeVar
+
+from brain.engines.ports import Cancelled, EngineUnavailable, Ticket
+
+T = TypeVar("T")
+
+
+class Calls:
+    """`closed` is what a call is told after the end."""
+
+    def __init__(self, closed: str) -> None:
+        self._words = closed
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    async def stream(
+        self, ticket: Ticket, read: Callable[[Callable[[T], None]], Coroutine[Any, Any, None]]
+    ) -> AsyncGenerator[T, None]:
+        """What `read` gives, as it comes; it raises `EngineError`. Leaving cancels it."""
+        if self._closed:
+            raise EngineUnavailable(self._words)
+        ticket.cancel.raise_if_cancelled()
+        loop = asyncio.get_running_loop()
+        made: asyncio.Queue[tuple[T, ...]] = asyncio.Queue()
+        reading = asyncio.ensure_future(read(lambda item: made.put_nowait((item,))))
+        self._under_way.add(reading)
+        reading.add_done_callback(self._under_way.discard)
+        reading.add_done_callback(_look_at)
+        reading.add_done_callback(lambda _: made.put_nowait(()))
+
+        def stop() -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(reading.cancel)
+
+        ticket.cancel.on_cancel(stop)
+        try:
+            while item := await made.get():
+                ticket.cancel.raise_if_cancelled()
+                yield item[0]
+            if self._closed:
+                raise EngineUnavailable(self._words)
+            if reading.cancelled():
+                raise Cancelled("cancelled")
+            reading.result()
+        finally:
+            reading.cancel()
+            await asyncio.wait({reading})
+
+    async def close(self) -> None:
+        """End all of them, with `EngineUnavailable`; so is what is asked later."""
+        self._closed = True
+        for reading in list(self._under_way):
+            reading.cancel()
+        if self._under_way:
+            await asyncio.wait(set(self._under_way))
+
+
+def _look_at(reading: asyncio.Task[None]) -> None:
+    """What it raises once nobody waits for it is no news."""
+    if not reading.cancelled():
+        reading.exception()
