@@ -12,10 +12,11 @@ T = TypeVar("T")
 
 
 async def first_item(
-    items: AsyncGenerator[T, None], token: CancelToken, patience_s: float | None
+    items: AsyncGenerator[T, None], token: CancelToken, patience_s: float | None, who: str
 ) -> tuple[T, ...]:
-    """The first of `items`; nothing if there is none. After `patience_s` `token`, which is that of
-    `items`, is cancelled, and `EngineTimeout` raised; None is without end. Raises as `items` do.
+    """The first of `items`; nothing if there is none. After `patience_s` (None: never) `token`,
+    which is that of `items`, is cancelled, and `EngineTimeout` raised, which tells `who` it was.
+    Raises as `items` do.
     """
     step = asyncio.ensure_future(_next(items))
     step.add_done_callback(_look_at)
@@ -23,7 +24,7 @@ async def first_item(
         done, _ = await asyncio.wait({step}, timeout=patience_s)
         if not done:
             token.cancel()
-            raise EngineTimeout(f"Nothing came within {patience_s:.3g} s.")
+            raise EngineTimeout(f"{who} gave nothing within {patience_s:.3g} s.")
         return step.result()
     finally:
         if not step.done():

@@ -136,7 +136,7 @@ class Pool(Generic[E]):
             try:
                 items = begin(served.engine, replace(ticket, cancel=token))
                 async with aclosing(items):
-                    first = await first_item(items, token, patience)
+                    first = await first_item(items, token, patience, endpoint.server.place)
                     self._answered(endpoint, ticket.robot, _now() - began, tried)
                     for item in first:
                         begun = True
