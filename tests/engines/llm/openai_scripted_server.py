@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -72,6 +73,14 @@ class ScriptedServer:
     heads: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     reached: asyncio.Event = field(default_factory=asyncio.Event)
     left: asyncio.Event = field(default_factory=asyncio.Event)
+    listener: asyncio.Server | None = None
+
+    def close(self) -> int:
+        """Nobody listens any more; the port."""
+        assert self.listener is not None
+        port: int = self.listener.sockets[0].getsockname()[1]
+        self.listener.close()
+        return port
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
@@ -161,7 +170,9 @@ def _plain(writer: asyncio.StreamWriter, answer: Answer, *, bare: bool) -> None:
 
 @asynccontextmanager
 async def a_server(
-    *answers: Answer | Callable[[dict[str, Any]], Answer], **more: Any
+    *answers: Answer | Callable[[dict[str, Any]], Answer],
+    tls: ssl.SSLContext | None = None,
+    **more: Any,
 ) -> AsyncIterator[ScriptedServer]:
     """One that gives these answers in order, the last one for ever; or what a function says."""
     script = list(answers) or [says("Hello.")]
@@ -179,8 +190,11 @@ async def a_server(
         # (Awaited below; asyncio would complain of a handler that is cancelled.)
         await asyncio.wait({task})
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    scripted.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    scripted.listener = server
+    scripted.url = (
+        f"{'https' if tls else 'http'}://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    )
     try:
         yield scripted
     finally:
