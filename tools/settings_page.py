@@ -49,9 +49,9 @@ NOTES = {
     "Language model: vLLM": "With `LLM_BACKEND=vllm`. They are read and checked; the engine\n"
     "itself isn't in this version, and the embedded model answers in its stead.",
     "Language model: Ollama": "With `LLM_BACKEND=ollama`.",
-    "Language model: OpenAI-compatible server": "With `LLM_BACKEND=openai`. Each server has a third\n"
-    "of `LLM_TIMEOUT_S` for its first token, where there are more that can be asked in its stead.\n"
-    "The key is shown to all servers, the ears' and the mouth's too.",
+    "Language model: OpenAI-compatible server": "With `LLM_BACKEND=openai`. Of several\n"
+    "servers each has a third of `LLM_TIMEOUT_S` for its first token, so that others can be asked\n"
+    "in its stead. The key is shown to all of them, the ears' and the mouth's too.",
     "Ears: OpenAI-compatible server": "With `STT_BACKEND=openai`.",
     "Mouth: OpenAI-compatible server": "With `TTS_BACKEND=openai`.",
     "Mouth: Orpheus": "With `PERFORMANCE_MODE=1` and `TTS_BACKEND=auto` or `orpheus`. llama.cpp\n"
