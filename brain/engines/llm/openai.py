@@ -5,7 +5,6 @@ vLLM, llama.cpp's server, llama-cpp-python's, LM Studio, SGLang, Ollama's `/v1`,
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ from brain.engines.ports import (
 from brain.engines.remote.calls import Calls
 from brain.engines.remote.openai_address import OpenAIServer, shown
 from brain.engines.remote.openai_errors import engine_error, words
-from brain.engines.remote.openai_server import connected, headers, listed_model, models, probe
+from brain.engines.remote.openai_server import headers, models, probe, reached
 
 __all__ = ["OpenAIMind", "OpenAIOptions", "probe"]
 
@@ -62,13 +61,7 @@ class OpenAIMind:
     @classmethod
     async def load(cls, options: OpenAIOptions) -> OpenAIMind:
         """Reach the server and find the model there. Raises `EngineUnavailable`."""
-        # (Reading the certificates takes a while.)
-        client = await asyncio.to_thread(connected, options)
-        try:
-            model = await listed_model(client, options)
-        except BaseException:
-            await client.close()
-            raise
+        client, model = await reached(options)
         return cls(options, client, model)
 
     @property

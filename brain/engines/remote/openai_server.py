@@ -147,11 +147,19 @@ def _unavailable(error: EngineError) -> EngineError:
     return error
 
 
-async def listed_model(client: openai.AsyncOpenAI, server: OpenAIServer) -> str:
-    """The model to ask for: the one that is wanted, else the first that the server lists.
+async def reached(server: OpenAIServer) -> tuple[openai.AsyncOpenAI, str]:
+    """The client for `server`, and the model to ask for there: the one that is wanted, else the
+    first that it lists. Raises `EngineUnavailable`."""
+    # (Reading the certificates takes a while.)
+    client = await asyncio.to_thread(connected, server)
+    try:
+        return client, await _model(client, server)
+    except BaseException:
+        await client.close()
+        raise
 
-    Raises `EngineUnavailable`.
-    """
+
+async def _model(client: openai.AsyncOpenAI, server: OpenAIServer) -> str:
     listed = await models(client, server)
     model = server.model or next(iter(listed), "")
     if not model:

@@ -5,7 +5,6 @@ vLLM with a Whisper, speaches, whisper.cpp's server, LocalAI, OpenAI's own.
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 import logging
@@ -27,7 +26,7 @@ from brain.engines.ports import EngineError, EngineFailed, EngineInfo, Ticket, T
 from brain.engines.remote.calls import Calls
 from brain.engines.remote.openai_address import OpenAIServer, shown
 from brain.engines.remote.openai_errors import engine_error, words
-from brain.engines.remote.openai_server import connected, headers, listed_model
+from brain.engines.remote.openai_server import headers, reached
 from brain.engines.stt.hearing_gate import SHORTEST_S, SILENCE_DBFS, believable, cleaned, loudness
 
 _log = logging.getLogger(__name__)
@@ -58,13 +57,7 @@ class OpenAITranscriber:
     @classmethod
     async def load(cls, server: OpenAIServer) -> OpenAITranscriber:
         """Reach the server and find the model there. Raises `EngineUnavailable`."""
-        # (Reading the certificates takes a while.)
-        client = await asyncio.to_thread(connected, server)
-        try:
-            model = await listed_model(client, server)
-        except BaseException:
-            await client.close()
-            raise
+        client, model = await reached(server)
         return cls(server, client, model)
 
     @property

@@ -5,7 +5,6 @@ OpenAI's own, Kokoro-FastAPI, Orpheus-FastAPI, speaches, vLLM-Omni, LocalAI.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, replace
@@ -18,7 +17,7 @@ from brain.engines.ports import Emotion, EngineError, EngineFailed, EngineInfo, 
 from brain.engines.remote.calls import Calls
 from brain.engines.remote.openai_address import OpenAIServer, shown
 from brain.engines.remote.openai_errors import engine_error, words
-from brain.engines.remote.openai_server import connected, headers, listed_model
+from brain.engines.remote.openai_server import headers, reached
 from brain.engines.tts.prosody import prosody
 from brain.engines.tts.sound_stream import SoundStream
 from brain.engines.tts.speakable import pieces, readable
@@ -58,13 +57,7 @@ class OpenAISynthesizer:
     @classmethod
     async def load(cls, options: OpenAIVoices) -> OpenAISynthesizer:
         """Reach the server and find the model there. Raises `EngineUnavailable`."""
-        # (Reading the certificates takes a while.)
-        client = await asyncio.to_thread(connected, options)
-        try:
-            model = await listed_model(client, options)
-        except BaseException:
-            await client.close()
-            raise
+        client, model = await reached(options)
         return cls(options, client, model)
 
     @property
