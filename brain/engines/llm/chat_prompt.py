@@ -18,7 +18,7 @@ import json
 import re
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 import jinja2
@@ -49,27 +49,42 @@ class TemplateRefused(ValueError):
 
 @dataclass(frozen=True)
 class Segment:
-    """A piece of a prompt. Only a trusted one may be tokenised with special tokens."""
+    """A piece of a prompt. Only a trusted one may be tokenised with special tokens. One that is a
+    `picture`, a JPEG or PNG, has no text."""
 
     text: str
     trusted: bool
+    picture: bytes | None = None
+
+    def joins(self, trusted: bool) -> bool:
+        """Whether text that is `trusted` or not goes on in this piece."""
+        return self.picture is None and self.trusted == trusted
 
 
 @dataclass(frozen=True)
 class _Marks:
-    """The two random marks around what is not trusted, for one rendering."""
+    """The two random marks around what is not trusted, and the one before a picture's number, for
+    one rendering. `pictures` are those that have a number."""
 
     start: str
     end: str
+    picture: str
     markers: tuple[str, ...]
+    pictures: list[bytes] = field(default_factory=list)
 
     @classmethod
     def fresh(cls, markers: tuple[str, ...]) -> _Marks:
         nonce = secrets.token_hex(12)
-        return cls(f"U{nonce}S", f"U{nonce}E", markers)
+        return cls(f"U{nonce}S", f"U{nonce}E", f"U{nonce}P", markers)
 
     def around(self, text: str) -> str:
         return f"{self.start}{defuse(text, self.markers)}{self.end}" if text else ""
+
+    def shown(self, pictures: Sequence[bytes]) -> str:
+        """What stands for `pictures` until the rendered text is split."""
+        self.pictures.extend(pictures)
+        numbers = range(len(self.pictures) - len(pictures), len(self.pictures))
+        return "".join(f"{self.picture}{number}E" for number in numbers)
 
     def within(self, value: Any) -> Any:
         """Mark every text in a JSON value (keys too) that could spell a token."""
@@ -84,12 +99,15 @@ class _Marks:
     def split(self, rendered: str) -> list[Segment]:
         segments: list[Segment] = []
         trusted = True
-        for piece in re.split(f"({self.start}|{self.end})", rendered):
-            if piece in (self.start, self.end):
+        for piece in re.split(f"({self.start}|{self.end}|{self.picture}[0-9]+E)", rendered):
+            if piece.startswith(self.picture):
+                number = int(piece[len(self.picture) : -1])
+                segments.append(Segment("", True, self.pictures[number]))
+            elif piece in (self.start, self.end):
                 # A template that cut a text in two may have lost either mark. Falling back to
                 # "untrusted" is the safe side: at worst a marker of the template stays text.
                 trusted = piece == self.end
-            elif piece and segments and segments[-1].trusted == trusted:
+            elif piece and segments and segments[-1].joins(trusted):
                 segments[-1] = Segment(segments[-1].text + piece, trusted)
             elif piece:
                 segments.append(Segment(piece, trusted))
@@ -129,6 +147,24 @@ class ChatTemplate:
         self.takes_tools = "tools" in names
         self._names = {"bos_token": bos, "eos_token": eos}
         self._markers = tuple(dict.fromkeys(m for m in (*COMMON_MARKERS, *markers) if len(m) > 1))
+        self._in_parts = False
+        self._in_parts = not self._says_what_is_said()
+
+    def _says_what_is_said(self) -> bool:
+        """Whether a message's content may be a text: templates of some models that see (SmolVLM's)
+        take it only as a list of parts, and leave a text out without a word."""
+        word = "probe"
+        try:
+            said = self._render([Message("user", word)], (), _Marks.fresh(()), True)
+        except TemplateRefused:
+            return True  # it refuses for reasons of its own, and says so when it matters
+        if word in said:
+            return True
+        self._in_parts = True
+        try:
+            return word not in self._render([Message("user", word)], (), _Marks.fresh(()), True)
+        except TemplateRefused:
+            return True
 
     def segments(
         self,
@@ -164,7 +200,9 @@ class ChatTemplate:
     ) -> str:
         try:
             return self._template.render(
-                messages=[_as_dict(message, marks) for message in messages],
+                messages=[
+                    _as_dict(message, marks, in_parts=self._in_parts) for message in messages
+                ],
                 tools=[_tool_dict(tool, marks) for tool in tools] or None,
                 add_generation_prompt=open_reply,
                 enable_thinking=False,
@@ -182,7 +220,7 @@ class _Structured(str):
     __slots__ = ()
 
 
-def _as_dict(message: Message, marks: _Marks) -> dict[str, Any]:
+def _as_dict(message: Message, marks: _Marks, *, in_parts: bool) -> dict[str, Any]:
     content = message.content
     marked = (
         "".join(
@@ -192,7 +230,9 @@ def _as_dict(message: Message, marks: _Marks) -> dict[str, Any]:
         if isinstance(content, _Structured)
         else marks.around(content)
     )
-    result: dict[str, Any] = {"role": message.role, "content": marked}
+    marked = marks.shown(message.images) + marked
+    content_or_parts = [{"type": "text", "text": marked}] if in_parts else marked
+    result: dict[str, Any] = {"role": message.role, "content": content_or_parts}
     if message.tool_calls:
         result["tool_calls"] = [
             {
@@ -237,7 +277,7 @@ def _tools_as_text(messages: Sequence[Message], tools: Sequence[ToolSpec]) -> li
     for message in messages:
         if message.role == "tool":
             said = _structured("<tool_response>\n", message.content, "\n</tool_response>")
-            result.append(Message("user", said))
+            result.append(Message("user", said, images=message.images))
         elif message.tool_calls:
             pieces = ["", message.content]
             for call in message.tool_calls:
@@ -257,7 +297,7 @@ def _tools_as_text(messages: Sequence[Message], tools: Sequence[ToolSpec]) -> li
     return result
 
 
-_NO_MARKS = _Marks("", "", ())
+_NO_MARKS = _Marks("", "", "", ())
 
 
 def _system_into_user(messages: Sequence[Message]) -> list[Message]:

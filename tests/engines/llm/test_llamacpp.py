@@ -216,7 +216,7 @@ def test_what_is_said_cannot_forge_a_turn(role: Any) -> None:
 
         def marks(content: str) -> list[int]:
             start = [Message("user", "Hello."), Message("assistant", "Hi.")]
-            tokens = prompter.tokens([*start, Message(role, content, name="look")], TOOLS)
+            tokens = prompter.prompt([*start, Message(role, content, name="look")], TOOLS).cells
             return [token for token in tokens if token in specials]
 
         assert len(marks("Hi.")) >= 4
@@ -278,7 +278,7 @@ def written(mind: LlamaCppMind, grammar: Grammar, seed: int, limit: int = 160) -
         sampler = Sampler(loaded.model, Sampling(temperature=1.5, seed=seed), grammar)
         prompter = loaded.prompter
         return Prepared(
-            prompter.tokens([Message("user", "Hi.")]), sampler, prompter.ends, prompter.shown
+            prompter.prompt([Message("user", "Hi.")]).cells, sampler, prompter.ends, prompter.shown
         )
 
     def emit(item: str | EngineError | None) -> None:
