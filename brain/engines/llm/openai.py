@@ -14,11 +14,19 @@ import openai
 
 from brain.engines.llm.openai_errors import engine_error, shown, words
 from brain.engines.llm.openai_reply import StreamedReply
-from brain.engines.llm.openai_request import Dialect, Wish, body, easier
+from brain.engines.llm.openai_request import (
+    Dialect,
+    Wish,
+    body,
+    easier,
+    may_not_see,
+    never_sees,
+)
 from brain.engines.llm.openai_server import OpenAIOptions, connected, headers, models, probe
 from brain.engines.one_line import one_line
 from brain.engines.ports import (
     Cancelled,
+    CannotSee,
     EngineError,
     EngineFailed,
     EngineInfo,
@@ -49,6 +57,7 @@ class OpenAIMind:
         self._client = client
         self._model = model
         self._dialect = Dialect()
+        self._sees: bool | None = None  # a server doesn't tell before it is tried
         self._replies: set[asyncio.Task[EngineError | None]] = set()
         self._closed = False
         self.calls_dropped = 0
@@ -77,7 +86,7 @@ class OpenAIMind:
 
     @property
     def info(self) -> EngineInfo:
-        return EngineInfo("openai", self._model, "remote")
+        return EngineInfo("openai", self._model, "remote", sees=self._sees)
 
     async def stream(
         self,
@@ -94,6 +103,8 @@ class OpenAIMind:
         if self._closed:
             raise EngineUnavailable("The language model is closed.")
         ticket.cancel.raise_if_cancelled()
+        if self._sees is False and any(message.images for message in messages):
+            raise self._cannot_see()
         loop = asyncio.get_running_loop()
         wish = Wish(
             self._model,
@@ -197,7 +208,14 @@ class OpenAIMind:
                 )
             except openai.APIStatusError as error:
                 first = first or error
-                other = easier(dialect, asked, error.status_code, words(error))
+                status, said = error.status_code, words(error)
+                if never_sees(wish, status, said):
+                    _log.warning("%s takes no pictures: %s.", self._model, said)
+                    self._sees = False
+                    raise self._cannot_see() from error
+                other = easier(dialect, asked, status, said)
+                if other is None and may_not_see(wish, status):
+                    raise self._cannot_see() from error
                 if other is None:
                     raise self._failed(first, wish) from error
                 dialect = other
@@ -207,7 +225,14 @@ class OpenAIMind:
                 if dialect != self._dialect:
                     _log.info("%s takes %s.", shown(self._options.url), dialect)
                     self._dialect = dialect
+                if any(message.images for message in wish.messages):
+                    self._sees = True
                 return chunks
+
+    def _cannot_see(self) -> CannotSee:
+        return CannotSee(
+            f"The model {self._model} at {shown(self._options.url)} takes no pictures."
+        )
 
     def _failed(self, error: Exception, wish: Wish, *, begun: bool = False) -> EngineError:
         said = [message.content for message in wish.messages]
