@@ -10,6 +10,7 @@ MIN_EDGE = 16
 MAX_RATIO = 10
 """Of the edges: encoders of models cut a picture into squares, and some can't of a strip."""
 _QUALITY = 85
+_TOO_MANY_PIXELS = f"a picture has at most {MAX_PIXELS // 1_000_000} megapixels"
 
 
 class BadPicture(ValueError):
@@ -28,10 +29,7 @@ def fitted(data: bytes, max_edge: int) -> bytes:
         with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
             width, height = image.size
             if width * height > MAX_PIXELS:
-                raise BadPicture(
-                    f"a picture has at most {MAX_PIXELS // 1_000_000} megapixels, this one has "
-                    f"{width} x {height}"
-                )
+                raise BadPicture(_TOO_MANY_PIXELS)
             if min(width, height) < MIN_EDGE or max(width, height) > MAX_RATIO * min(width, height):
                 raise BadPicture(
                     f"a picture has edges of at least {MIN_EDGE} pixels, one at most {MAX_RATIO} "
@@ -44,6 +42,8 @@ def fitted(data: bytes, max_edge: int) -> bytes:
         upright.save(out, "JPEG", quality=_QUALITY)
     except BadPicture:
         raise
+    except Image.DecompressionBombError as error:
+        raise BadPicture(_TOO_MANY_PIXELS) from error
     except Exception as error:
         raise BadPicture("that is no JPEG or PNG that can be read") from error
     return out.getvalue()

@@ -34,7 +34,7 @@ def router(
     serves: asyncio.Event,
     tokens: Tokens,
     idle_limit_s: float,
-    picture_edge: int,
+    picture_edge: int = 640,
     log_speech: bool = False,
 ) -> APIRouter:
     """The route `/ws`. A session begins once `serves` is set. `picture_edge`: of a picture's longer

@@ -21,6 +21,7 @@ from brain.engines.llm.openai_request import (
     easier,
     may_not_see,
     never_sees,
+    pictured,
 )
 from brain.engines.llm.openai_server import OpenAIOptions, connected, headers, models, probe
 from brain.engines.one_line import one_line
@@ -159,8 +160,10 @@ class OpenAIMind:
                     for item in reply.feed(chunk):
                         begun = True
                         made.put_nowait(item)
+            if begun and pictured(wish):
+                self._sees = True
             if not reply.ended:
-                return self._cut_short()
+                return self._cut_short(wish, begun=begun)
             for item in reply.finish():
                 made.put_nowait(item)
         except EngineError as error:
@@ -181,10 +184,13 @@ class OpenAIMind:
                 await models(self._client, self._options)
             except EngineError as gone:
                 return gone
-            return self._cut_short()
+            return self._cut_short(wish, begun=begun)
         return self._failed(error, wish, begun=begun)
 
-    def _cut_short(self) -> EngineFailed:
+    def _cut_short(self, wish: Wish, *, begun: bool) -> EngineError:
+        if self._sees is None and not begun and pictured(wish):
+            # So llama-cpp-python's server does with pictures for a model without eyes.
+            return self._cannot_see()
         return EngineFailed(
             f"The server at {shown(self._options.url)} ended its reply before the end; perhaps the "
             "conversation is too long for its model, or another request took its place."
@@ -225,8 +231,6 @@ class OpenAIMind:
                 if dialect != self._dialect:
                     _log.info("%s takes %s.", shown(self._options.url), dialect)
                     self._dialect = dialect
-                if any(message.images for message in wish.messages):
-                    self._sees = True
                 return chunks
 
     def _cannot_see(self) -> CannotSee:

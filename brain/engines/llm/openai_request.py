@@ -115,15 +115,16 @@ def never_sees(wish: Wish, status: int, words: str) -> bool:
     """Whether the server's refusal of `wish` says that its model takes no pictures at all."""
     words = words.lower()
     about_pictures = _PICTURES.search(words) and _NEVER.search(words)
-    return bool(_pictured(wish) and status not in _NOT_ABOUT_FORM and about_pictures)
+    return bool(pictured(wish) and status not in _NOT_ABOUT_FORM and about_pictures)
 
 
 def may_not_see(wish: Wish, status: int) -> bool:
     """Whether a refusal that says nothing of use may have been about the pictures in `wish`."""
-    return _pictured(wish) and (status in _ABOUT_FORM or status == _TOO_LARGE)
+    return pictured(wish) and (status in _ABOUT_FORM or status == _TOO_LARGE)
 
 
-def _pictured(wish: Wish) -> bool:
+def pictured(wish: Wish) -> bool:
+    """Whether there are pictures in it."""
     return any(message.images for message in wish.messages)
 
 

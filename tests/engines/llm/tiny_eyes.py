@@ -80,6 +80,27 @@ def write_qwen_mind(path: Path) -> Path:
     return retold(MIND, path, change)
 
 
+_IN_PARTS = """<|im_start|>system
+talk<|im_end|>
+{% for message in messages if message.role != 'system' %}
+{{- '<|im_start|>' + message.role + '\n' }}
+{%- for part in message.content if part.type == 'text' %}{{ part.text }}{% endfor %}
+{{- '<|im_end|>\n' }}
+{%- endfor %}
+{%- if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif -%}
+"""
+
+
+def write_mind_of_parts(path: Path) -> Path:
+    """The pocket mind with a chat template that takes what is said only as a list of parts, as
+    SmolVLM's does."""
+
+    def change(facts: dict[str, tuple[int, Any]]) -> dict[str, tuple[int, Any]]:
+        return facts | {"tokenizer.chat_template": (STRING, _IN_PARTS)}
+
+    return retold(MIND, path, change)
+
+
 class _Random:
     def __init__(self, seed: int) -> None:
         self._random = np.random.default_rng(seed)
