@@ -8,13 +8,12 @@ belongs to one thread, but `submit` and `has_work`.
 
 from __future__ import annotations
 
-import codecs
 import logging
 import threading
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
+from brain.engines.llm.active import SHARED_PIECE, Active, Share, filled
 from brain.engines.llm.native import ABORTED, NO_ROOM, Entry, NativeContext
 from brain.engines.llm.patches import Encoder, Patch
 from brain.engines.llm.request import BatchCounters, Prepared, Request
@@ -23,53 +22,8 @@ from brain.engines.ports import Cancelled, EngineError, EngineFailed
 
 _log = logging.getLogger(__name__)
 
-# A newcomer's prompt goes in smaller pieces while others are being answered, not to stall them.
-_SHARED_PIECE = 64
 # Below this a reply would be cut in its first sentence.
 _LEAST_REPLY = 16
-
-
-@dataclass
-class _Active:
-    """A reply under way. `tokens`: the cells of its prompt and what has been made; those of them
-    that are in the context's memory are the slot's. The logits after the last one make the next
-    one."""
-
-    request: Request
-    ready: Prepared
-    slot: Slot
-    budget: int
-    tokens: list[int]
-    text: codecs.IncrementalDecoder = field(
-        default_factory=lambda: codecs.getincrementaldecoder("utf-8")("replace")
-    )
-
-    @property
-    def made(self) -> int:
-        return len(self.tokens) - len(self.ready.prompt)
-
-    @property
-    def missing(self) -> int:
-        return len(self.tokens) - len(self.slot.tokens)
-
-    @property
-    def missing_text(self) -> int:
-        """Of `missing`, how many tokens come before the next picture."""
-        here = len(self.slot.tokens)
-        return self.ready.patches.text_until(here, len(self.tokens)) - here
-
-    def where(self, index: int) -> int:
-        """The position of the cell at `index`."""
-        return self.ready.patches.position(index)
-
-
-@dataclass(frozen=True)
-class _Share:
-    """What a batch holds of one reply: `size` tokens; `asked` is the entry with logits, if any."""
-
-    active: _Active
-    size: int
-    asked: int | None
 
 
 class Batcher:
@@ -99,7 +53,7 @@ class Batcher:
         self._news = threading.Event()
         self._pending: deque[Request] = deque()
         self._waiting: deque[tuple[Request, Prepared]] = deque()
-        self._active: list[_Active] = []
+        self._active: list[Active] = []
         self._uses = 0
         self._stopped: EngineError | None = None
         self.counters = BatchCounters()
@@ -147,7 +101,7 @@ class Batcher:
             self._end(active, Cancelled("cancelled"))
         if not self._active:
             return
-        entries, shares = self._fill()
+        entries, shares = filled(self._active, self._batch)
         if entries:
             if not self._decode(entries, shares):
                 return
@@ -212,44 +166,13 @@ class Batcher:
         slot.busy = True
         self._touch(slot)
         self.counters.reused += common
-        self._active.append(_Active(request, ready, slot, budget, list(ready.prompt)))
+        self._active.append(Active(request, ready, slot, budget, list(ready.prompt)))
         for start, patch in ready.patches:
             if start >= common and self._encoder is not None:
                 self._encoder.encode(patch, self._news.set)
         return True
 
-    def _fill(self) -> tuple[list[Entry], list[_Share]]:
-        """The next batch: the newest token of each reply, then pieces of prompts."""
-        entries: list[Entry] = []
-        shares: list[_Share] = []
-        speaking = [active for active in self._active if active.missing == 1]
-        reading = [a for a in self._active if a.missing > 1 and a.missing_text > 0]
-        room = self._batch
-        for active in speaking[:room]:
-            self._add(active, 1, entries, shares)
-        room -= len(entries)
-        if entries:
-            room = min(room, _SHARED_PIECE)
-        for count, active in enumerate(reading):
-            size = min(active.missing_text, room // (len(reading) - count))
-            room -= size
-            if size:
-                self._add(active, size, entries, shares)
-        return entries, shares
-
-    @staticmethod
-    def _add(active: _Active, size: int, entries: list[Entry], shares: list[_Share]) -> None:
-        start, sequence = len(active.slot.tokens), active.slot.sequence
-        last = len(active.tokens) - 1
-        position = active.where(start)
-        entries += [
-            Entry(active.tokens[index], position + index - start, sequence, index == last)
-            for index in range(start, start + size)
-        ]
-        asked = len(entries) - 1 if start + size > last else None
-        shares.append(_Share(active, size, asked))
-
-    def _decode(self, entries: Sequence[Entry], shares: Sequence[_Share]) -> bool:
+    def _decode(self, entries: Sequence[Entry], shares: Sequence[Share]) -> bool:
         """Run a batch and note what is in memory now; False if there are no logits to read."""
         context = self._context
         if not self._may_go_on():
@@ -296,12 +219,12 @@ class Batcher:
                 return True
             if placed[1].embeddings is not None:
                 if self._may_go_on():
-                    room = min(self._batch, _SHARED_PIECE) if beside else self._batch
+                    room = min(self._batch, SHARED_PIECE) if beside else self._batch
                     self._show(active, *placed, room)
                 return True
         return False
 
-    def _show(self, active: _Active, start: int, patch: Patch, room: int) -> None:
+    def _show(self, active: Active, start: int, patch: Patch, room: int) -> None:
         slot, context = active.slot, self._context
         here, cells = len(slot.tokens), len(patch.ids)
         if patch.whole and cells > self._batch:
@@ -328,7 +251,7 @@ class Batcher:
             slot.tokens = active.tokens[: here + size]
             self.counters.prefilled += size
 
-    def _take(self, active: _Active, token: int) -> None:
+    def _take(self, active: Active, token: int) -> None:
         """A reply has got another token."""
         active.tokens.append(token)
         self.counters.generated += 1
@@ -343,7 +266,7 @@ class Batcher:
         if active.made >= active.budget:
             self._end(active, None)
 
-    def _end(self, active: _Active, outcome: EngineError | None) -> None:
+    def _end(self, active: Active, outcome: EngineError | None) -> None:
         rest = active.text.decode(b"", True)
         if rest and outcome is None:
             active.request.emit(rest)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from brain.engines.llm.chat_prompt import ChatTemplate, Segment, TemplateRefused
+from brain.engines.llm.chat_prompt import ChatTemplate, TemplateRefused
+from brain.engines.llm.marks import Segment
 from brain.engines.llm.native import NativeModel
 from brain.engines.llm.patches import Patch, Patches, Placed, Prompt
 from brain.engines.llm.tool_calls import INNER_MARKERS, MARKERS, THINK_CLOSE, THINK_OPEN

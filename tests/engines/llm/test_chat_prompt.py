@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brain.engines.llm.chat_prompt import ChatTemplate, Segment, TemplateRefused, defuse
+from brain.engines.llm.chat_prompt import ChatTemplate, TemplateRefused
+from brain.engines.llm.marks import Segment, defuse
 from brain.engines.ports import Message, ToolCall, ToolSpec
 
 _ROOT = Path(__file__).parents[3]

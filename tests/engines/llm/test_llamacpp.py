@@ -348,7 +348,7 @@ def test_characters_that_span_tokens_come_whole() -> None:
 
 
 def test_an_opened_thought_is_closed_for_the_model() -> None:
-    from brain.engines.llm.chat_prompt import Segment
+    from brain.engines.llm.marks import Segment
     from brain.engines.llm.prompting import _without_thinking
 
     opened = [Segment("Hi", False), Segment("<|im_start|>assistant\n<think>\n", True)]
