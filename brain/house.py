@@ -13,6 +13,7 @@ from pathlib import Path
 
 from brain.api.wire_in import tool_list
 from brain.dialogue.config import HouseRules, SessionConfig, TurnDetection
+from brain.dialogue.pictures import PictureLimits
 from brain.engines.ports import ToolSpec
 from brain.history.database import Limits
 from brain.history.keeper import HistoryKeeper
@@ -114,6 +115,7 @@ def house_rules(settings: Settings) -> HouseRules:
         emotions=settings.emotions,
         tool_timeout_s=settings.tool_timeout_s,
         history_chars=_history_chars(settings),
+        pictures=PictureLimits(settings.images_per_turn, settings.image_history),
     )
 
 

@@ -119,6 +119,7 @@ def build_app(
             serves=serves,
             tokens=tokens,
             idle_limit_s=settings.session_idle_s,
+            picture_edge=settings.image_max_edge,
             log_speech=log_speech,
         )
     )

@@ -126,7 +126,7 @@ class ScriptedMind:
     The first item of a reply comes after `first_seconds`, each later one after `token_seconds`
     more; a `Pause` adds to that. Tool calls come whether or not the tool was offered: it is the
     script's business. `asked` keeps the messages and tool names of each call, `options` its
-    temperature and its most tokens.
+    temperature and its most tokens. `sees` is what it says of itself.
     """
 
     def __init__(
@@ -135,7 +135,9 @@ class ScriptedMind:
         *,
         first_seconds: float = 0.2,
         token_seconds: float = 0.025,
+        sees: bool | None = False,
     ) -> None:
+        self.sees = sees
         self._script = _cycle(replies)
         self._first = first_seconds
         self._each = token_seconds
@@ -146,7 +148,7 @@ class ScriptedMind:
 
     @property
     def info(self) -> EngineInfo:
-        return EngineInfo("scripted", "scripted mind")
+        return EngineInfo("scripted", "scripted mind", sees=self.sees)
 
     async def stream(
         self,

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 EVERYTHING = {
-    "api", "audio", "dialogue", "engines", "history", "models", "ops", "persona",
+    "api", "audio", "dialogue", "engines", "history", "models", "ops", "persona", "pictures",
     "planner", "settings",
 }  # fmt: skip
 MAY_KNOW: dict[str, set[str]] = {
@@ -19,8 +19,8 @@ MAY_KNOW: dict[str, set[str]] = {
     "cli": EVERYTHING | {"app"},
     "__main__": {"cli"},
     "__init__": set(),
-    # The wire's sound is PCM, and a name that a robot gives is data: audio and ports are shared.
-    "api": {"dialogue", "planner", "engines.ports", "settings", "audio"},
+    # The wire's sound is PCM, its pictures are files, and a name that a robot gives is data.
+    "api": {"dialogue", "planner", "engines.ports", "settings", "audio", "pictures"},
     "dialogue": {"engines.ports", "audio", "persona"},
     "history": {"dialogue", "engines.ports"},
     "planner": {"engines.ports", "settings"},
@@ -28,6 +28,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "ops": {"engines", "models", "settings", "audio", "persona", "planner"},
     "engines": {"audio", "settings", "models"},
     "audio": set(),
+    "pictures": set(),
     "models": set(),
     "persona": set(),
     "settings": set(),

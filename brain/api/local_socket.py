@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from fastapi import APIRouter, WebSocket
 
+from brain import pictures
 from brain.api import wire_in, wire_out
 from brain.api.socket_session import Door, is_an_id, let_in, serve
 from brain.api.token import Tokens
@@ -33,9 +34,11 @@ def router(
     serves: asyncio.Event,
     tokens: Tokens,
     idle_limit_s: float,
+    picture_edge: int = 640,
     log_speech: bool = False,
 ) -> APIRouter:
-    """The route `/ws`. A session begins once `serves` is set."""
+    """The route `/ws`. A session begins once `serves` is set. `picture_edge`: of a picture's longer
+    edge, in pixels, at most."""
     routes = APIRouter()
     door = Door(sessions, serves, tokens, idle_limit_s, log_speech)
 
@@ -48,7 +51,7 @@ def router(
         if robot_id is not None and not is_an_id(robot_id):
             await websocket.close(4400, "robot_id has 1 to 64 printable characters")
             return
-        await serve(websocket, door, _Wire(house), robot_id)
+        await serve(websocket, door, _Wire(house, picture_edge), robot_id)
 
     return routes
 
@@ -56,8 +59,9 @@ def router(
 class _Wire:
     """Protocol 1 on one connection."""
 
-    def __init__(self, house: Callable[[], House]) -> None:
+    def __init__(self, house: Callable[[], House], picture_edge: int) -> None:
         self._house = house
+        self._picture_edge = picture_edge
         self._binary = False
 
     def greeting(self, connection: Connection) -> str:
@@ -81,11 +85,23 @@ class _Wire:
         elif not isinstance(output, outputs.Listening):  # protocol 1 has no word for it
             yield wire_out.message(output).model_dump_json()
 
-    def take(self, session: Session, frame: str | bytes) -> None:
+    def take(self, session: Session, frame: str | bytes) -> Awaitable[None] | None:
         if isinstance(frame, bytes):
             session.hear(wire_in.sound(frame))
-        elif (message := wire_in.parse(frame)) is not None:
+        elif isinstance(message := wire_in.parse(frame), wire_in.ImageIn):
+            return self._look(session, message)
+        elif message is not None:
             _take(session, message)
+        return None
+
+    async def _look(self, session: Session, message: wire_in.ImageIn) -> None:
+        """To unpack a picture takes a while, so: on a thread."""
+        data = wire_in.picture(message.data)
+        try:
+            picture = await asyncio.to_thread(pictures.fitted, data, self._picture_edge)
+        except pictures.BadPicture as error:
+            raise wire_in.WireError("bad_image", f"image: {error}", "image") from None
+        session.show(picture, message.call_id)
 
 
 def _take(session: Session, message: wire_in.RobotMessage) -> None:
@@ -108,7 +124,7 @@ def _take(session: Session, message: wire_in.RobotMessage) -> None:
             follow_up = message.reply and not message.interrupted
             session.post(events.ToolResult(message.call_id, message.text, follow_up))
         case wire_in.ImageIn():
-            session.report("vision_unavailable", "this brain's language model can't see")
+            raise AssertionError("a picture is looked at first")
         case wire_in.IdleIn():
             session.idle(message.seconds, message.note)
         case wire_in.PlayedIn():

@@ -52,8 +52,11 @@ class Wire(Protocol):
     def frames(self, output: outputs.Output) -> Iterable[str | bytes]:
         """What the robot gets of this output (never a `Closed`), in order; may be nothing."""
 
-    def take(self, session: Session, frame: str | bytes) -> None:
-        """Tell the session what is in a frame of the robot. Raises `wire_in.WireError`."""
+    def take(self, session: Session, frame: str | bytes) -> Awaitable[None] | None:
+        """Tell the session what is in a frame of the robot. Raises `wire_in.WireError`.
+
+        What takes long is returned; the robot's next frame is read once it is done.
+        """
 
 
 def is_an_id(robot_id: str) -> bool:
@@ -199,7 +202,9 @@ async def _read(
             session.hang_up(4413, "a message is at most 1 MiB")
             return
         try:
-            wire.take(session, data)
+            taking = wire.take(session, data)
+            if taking is not None:
+                await taking
         except wire_in.WireError as error:
             session.report(error.code, str(error), turn=error.kind == "text")
 

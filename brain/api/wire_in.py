@@ -31,6 +31,7 @@ _MAX_TEXT = 4_000
 _MAX_INSTRUCTIONS = 32_000
 _MAX_TOOLS = 64
 _MAX_PING = 1_000
+_MAX_CALL_ID = 200
 _MAX_DEPTH = 64
 _MAX_NODES = 20_000
 
@@ -198,7 +199,7 @@ class ImageIn(_Message):
 
     type: Literal["image"]
     data: str
-    call_id: str | None = None
+    call_id: str | None = Field(None, max_length=_MAX_CALL_ID)
 
 
 class IdleIn(_Message):
@@ -252,14 +253,14 @@ _TYPES = (
     "audio", "session", "end_utterance", "clear", "cancel", "text", "say", "tool_result", "image",
     "idle", "played", "ping",
 )  # fmt: skip
-_CODES = {"audio": "bad_audio", "session": "bad_session"}
+_CODES = {"audio": "bad_audio", "session": "bad_session", "image": "bad_image"}
 
 
 def parse(frame: str) -> RobotMessage | None:
     """The message in a text frame; None for an unknown type, which a newer robot may send.
 
     Raises `WireError`: `bad_json`, `unknown_type` (for what looks like a typo), `bad_audio`,
-    `bad_session`.
+    `bad_image`, `bad_session`.
     """
     message = json_object(frame)
     kind = message["type"]
@@ -308,6 +309,15 @@ def sound(data: str | bytes) -> NDArray[np.int16]:
         return from_bytes(raw)
     except ValueError as error:
         raise WireError("bad_audio", f"audio: {error}") from None
+
+
+def picture(data: str) -> bytes:
+    """The file in an `image` message's base64. Raises `WireError`."""
+    try:
+        return b64decode(data, validate=True)
+    except (binascii.Error, ValueError):
+        told = "image: data must be base64 of a JPEG or PNG"
+        raise WireError("bad_image", told, "image") from None
 
 
 def _unwieldy(message: Any) -> bool:

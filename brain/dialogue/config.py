@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
+from brain.dialogue.pictures import PictureLimits
 from brain.dialogue.state import Rules, samples
 from brain.engines.ports import ToolSpec
 from brain.persona.character import speaker_note
@@ -67,6 +68,7 @@ class HouseRules:
     history_chars: int = 8_000
     starved_ms: int = 1_000
     emotions: bool = False
+    pictures: PictureLimits = field(default_factory=PictureLimits)
 
 
 def changed(

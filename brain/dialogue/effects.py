@@ -45,6 +45,14 @@ class RememberResult:
 
 
 @dataclass(frozen=True)
+class RememberPicture:
+    """A picture belongs to a tool's result, which is in the history or will be."""
+
+    call_id: str
+    picture: bytes
+
+
+@dataclass(frozen=True)
 class StartReply:
     """`text`: for kind "say" what to say, for "apology" its code, for "idle" the note."""
 
@@ -87,6 +95,7 @@ Effect = (
     | StartTranscription
     | Remember
     | RememberResult
+    | RememberPicture
     | StartReply
     | Apologise
     | EndReply

@@ -93,6 +93,14 @@ class ToolResult:
 
 
 @dataclass(frozen=True)
+class ToolPicture:
+    """A picture that belongs to the result of a tool call."""
+
+    call_id: str
+    picture: bytes
+
+
+@dataclass(frozen=True)
 class ToolsOverdue:
     """The results of this reply's calls have been waited for long enough."""
 
@@ -146,6 +154,7 @@ Event = (
     | TranscriptionFailed
     | CallMade
     | ToolResult
+    | ToolPicture
     | ToolsOverdue
     | SoundBegan
     | SoundEnded

@@ -2,13 +2,16 @@
 
 Append-only but for words that are heard late, so that a prompt's prefix stays the same to the byte
 and a model's cache of it good; over its budget, the oldest turns go in one step down to half of it.
+A picture is there for its turn (see `pictures.PictureLimits`); then a note takes its place, for
+good.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from brain.dialogue.pictures import PictureLimits, kept
 from brain.engines.ports import Message, ToolCall
 
 _EARLY = 16
@@ -31,11 +34,18 @@ class Reply(Message):
 class History:
     """One robot's conversation. `budget` is in characters."""
 
-    def __init__(self, budget: int = 8_000, messages: Iterable[Message] = ()) -> None:
+    def __init__(
+        self,
+        budget: int = 8_000,
+        messages: Iterable[Message] = (),
+        pictures: PictureLimits | None = None,
+    ) -> None:
         """`messages`: an earlier `snapshot`."""
         self._budget = budget
+        self._pictures = pictures or PictureLimits()
         self._messages = list(messages)
         self._early: dict[str, str] = {}
+        self._early_pictures: dict[str, tuple[bytes, ...]] = {}
         self._calls = {
             call.call_id: call.name for message in self._messages for call in message.tool_calls
         }
@@ -48,9 +58,11 @@ class History:
     def clear(self) -> None:
         """Forget everything."""
         self._messages, self._early, self._calls = [], {}, {}
+        self._early_pictures = {}
 
-    def user_said(self, text: str, turn: int = 0) -> None:
-        self._append(Said("user", text, turn=turn))
+    def user_said(self, text: str, turn: int = 0, pictures: Sequence[bytes] = ()) -> None:
+        """What the user said, and pictures that came with it. Those of earlier turns go."""
+        self._append(Said("user", text, turn=turn, images=tuple(pictures)))
 
     def user_had_said(self, text: str, turn: int) -> bool:
         """Words that come to light late: they go before those of later turns.
@@ -85,7 +97,20 @@ class History:
             while len(self._early) > _EARLY:  # results of calls that were trimmed away
                 self._early.pop(next(iter(self._early)))
             return
-        self._append(Message("tool", output, call_id=call_id, name=name))
+        pictures = self._early_pictures.pop(call_id, ())
+        self._append(Message("tool", output, call_id=call_id, name=name, images=pictures))
+
+    def tool_showed(self, call_id: str, picture: bytes) -> bool:
+        """A picture that belongs to a result, come or to come. False if another one had to go."""
+        for i, message in enumerate(self._messages):
+            if message.role == "tool" and message.call_id == call_id:
+                self._messages[i] = replace(message, images=(*message.images, picture))
+                return self._keep_pictures()
+        early = (*self._early_pictures.pop(call_id, ()), picture)
+        self._early_pictures[call_id] = early[-self._pictures.turn :]
+        while len(self._early_pictures) > self._pictures.turn:  # of results that never came
+            self._early_pictures.pop(next(iter(self._early_pictures)))
+        return len(early) <= self._pictures.turn
 
     def settle(self, output: str) -> None:
         """Give each call that has no result this one: models want an answer to every call."""
@@ -107,16 +132,24 @@ class History:
                 both = f"{merged[-1].content}\n{message.content}"
                 # What was too long to be answered must not make the next question too long.
                 fits = len(both) <= self._budget // 4
-                merged[-1] = Message("user", both if fits else message.content)
+                images = merged[-1].images + message.images
+                merged[-1] = Message("user", both if fits else message.content, images=images)
             elif isinstance(message, Said):
-                merged.append(Message("user", message.content))
+                merged.append(Message("user", message.content, images=message.images))
             else:
                 merged.append(message)
         return tuple(merged)
 
     def _append(self, message: Message) -> None:
         self._messages.append(message)
+        self._keep_pictures()
         self._keep_to_budget()
+
+    def _keep_pictures(self) -> bool:
+        """Leave out what are too many; False if there were."""
+        before = sum(len(message.images) for message in self._messages)
+        self._messages = kept(self._messages, self._pictures)
+        return before == sum(len(message.images) for message in self._messages)
 
     def _keep_to_budget(self) -> None:
         if self._size(self._messages) > self._budget:

@@ -28,6 +28,14 @@ class Configure:
 
 
 @dataclass(frozen=True)
+class Shown:
+    """A picture, a JPEG or PNG that was checked: for the next turn, or for a tool call."""
+
+    picture: bytes
+    call_id: str | None
+
+
+@dataclass(frozen=True)
 class Played:
     """A playback mark."""
 
@@ -64,6 +72,7 @@ Item = (
     | progress.Progress
     | Refused
     | Heard
+    | Shown
     | Configure
     | Played
     | CheckPlayback

@@ -80,6 +80,13 @@ class AllSaid:
 
 
 @dataclass(frozen=True)
+class Unseen:
+    """The model turned out not to see, and answers without the pictures."""
+
+    reply_id: int
+
+
+@dataclass(frozen=True)
 class Failed:
     """An engine failed. `mute`: it was the voice."""
 
@@ -89,6 +96,6 @@ class Failed:
     mute: bool = False
 
 
-Progress = FirstToken | MoodTold | FirstClause | Called | Block | AllSaid | Failed
+Progress = FirstToken | MoodTold | FirstClause | Called | Block | AllSaid | Unseen | Failed
 
 Post = Callable[[Progress], None]

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from brain.dialogue import effects as do
 from brain.dialogue import events, inbox, outputs, progress
+from brain.dialogue.album import Album
 from brain.dialogue.config import (
     HouseRules,
     SessionConfig,
@@ -28,6 +29,7 @@ from brain.dialogue.config import (
 )
 from brain.dialogue.memory import RobotMemory
 from brain.dialogue.microphone import Microphone
+from brain.dialogue.pictures import pictured, unseen
 from brain.dialogue.sound_meter import SoundMeter
 from brain.dialogue.speaking import CheckPlayback, Hearing, Speaking, apology
 from brain.dialogue.state import RATE, Idle, State
@@ -101,6 +103,7 @@ class Session:
             send=self._send,
             step=self._step,
         )
+        self._album = Album(house.pictures, self._send)
         self._hearing: Hearing | None = None
         self._rounds = (0, 0)  # turn, follow-ups in it
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -133,6 +136,10 @@ class Session:
     def played(self, reply_id: int, seconds: float) -> None:
         """A playback mark."""
         self._inbox.put_nowait(inbox.Played(reply_id, seconds))
+
+    def show(self, picture: bytes, call_id: str | None = None) -> None:
+        """A picture, checked (see `brain.pictures`): for the next turn, or for a tool call."""
+        self._inbox.put_nowait(inbox.Shown(picture, call_id))
 
     def idle(self, seconds: float, note: str) -> None:
         """The robot has been idle."""
@@ -185,6 +192,10 @@ class Session:
         match item:
             case inbox.Heard():
                 self._listen(item)
+            case inbox.Shown():
+                self._show(item)
+            case progress.Unseen():
+                self._album.unseen()
             case inbox.Configure():
                 self._reconfigure(item.changes)
             case inbox.Played():
@@ -243,9 +254,14 @@ class Session:
                 history = self._memory.history
                 if not (effect.late and history.user_had_said(effect.text, effect.turn)):
                     self._settle_calls()
-                    history.user_said(effect.text, effect.turn)
+                    pictures = () if effect.late else self._album.take()
+                    history.user_said(effect.text, effect.turn, pictures)
             case do.RememberResult():
                 self._memory.history.tool_answered(effect.call_id, effect.output)
+            case do.RememberPicture():
+                if not self._memory.history.tool_showed(effect.call_id, effect.picture):
+                    self._album.too_many()
+                self._look_whether_seen()
             case do.StartReply():
                 self._start_reply(effect)
             case do.Apologise():
@@ -259,6 +275,19 @@ class Session:
 
     def _send(self, output: outputs.Output) -> None:
         self.outputs.put_nowait(output)
+
+    def _show(self, shown: inbox.Shown) -> None:
+        self._album.came()
+        if shown.call_id is not None:
+            self._step(events.ToolPicture(shown.call_id, shown.picture))
+            return
+        self._album.add(shown.picture)
+        self._look_whether_seen()
+
+    def _look_whether_seen(self) -> None:
+        """The robot is told at once where no answer is needed to know that nobody sees."""
+        if self._engines.mind.info.sees is False:
+            self._album.unseen()
 
     # -- ears ----------------------------------------------------------------------------------
 
@@ -346,6 +375,9 @@ class Session:
         moods = asks_for_moods(config, self._house)
         system = system_prompt(config, moods=moods)
         messages = [Message("system", system), *history.messages(moods=moods)]
+        if pictured(messages) and self._engines.mind.info.sees is False:
+            messages = unseen(messages)
+            self._album.unseen(effect.turn)
         if effect.kind == "idle":
             messages.append(Message("user", effect.text))
         tools = config.tools if self._rounds[1] < self._house.max_tool_rounds else ()

@@ -231,7 +231,7 @@ class Sessions:
 
     def _remembered(self, robot: str | None, kept: Kept) -> RobotMemory:
         """A memory that is written down as it changes; a stranger's (None) never is."""
-        history = History(self.house.history_chars, kept.messages)
+        history = History(self.house.history_chars, kept.messages, self.house.pictures)
         memory = RobotMemory(history, kept.last_turn, kept.last_reply)
         store = self._store
         if store is not None and robot is not None:

@@ -108,7 +108,8 @@ class State:
     now: end of the last audio. free_from: audio before it is spoken for, or was not to be heard.
     answering: the turn whose transcript is awaited and will be answered; 0 for none.
     last_turn, last_reply: the last ids given. sounding: the robot's loudspeaker is at work.
-    open_calls: the latest tool calls without a result, of any turn. results: calls of the active
+    open_calls: the latest tool calls without a result, of any turn. answered_calls: the latest with
+    one, each with the turn that waited for it (0: none did). results: calls of the active
     reply whose results came before its end, with whether a follow-up was asked for.
     answers_tools: this robot has sent a result before. overflowed: the robot was told.
     ended_by_silence: the last turn was, so that an `EndUtterance` on its way is for it.
@@ -125,6 +126,7 @@ class State:
     last_reply: int = 0
     sounding: bool = False
     open_calls: tuple[str, ...] = ()
+    answered_calls: tuple[tuple[str, int], ...] = ()
     results: frozenset[tuple[str, bool]] = frozenset()
     answers_tools: bool = False
     overflowed: bool = False

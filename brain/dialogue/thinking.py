@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
+from brain.dialogue.asking import answer
 from brain.dialogue.clauses import ClauseSplitter
 from brain.dialogue.progress import Brief, Called, FirstClause, FirstToken, MoodTold, Post
 from brain.engines.ports import Emotion, EngineFailed, LanguageModel, Text, Ticket
@@ -51,17 +52,9 @@ async def think(
     if brief.text is not None:
         await speak(splitter.push(brief.text))
     else:
-        async with aclosing(
-            mind.stream(
-                brief.messages,
-                tools=brief.tools,
-                temperature=brief.temperature,
-                max_tokens=brief.max_tokens,
-                ticket=ticket,
-            )
-        ) as answer:
+        async with aclosing(answer(brief, mind, ticket, post)) as pieces:
             first = True
-            async for piece in answer:
+            async for piece in pieces:
                 if first:
                     post(FirstToken(brief.reply_id))
                     first = False

@@ -26,6 +26,7 @@ from brain.dialogue.effects import (
     AwaitTools,
     ForgetSound,
     Remember,
+    RememberPicture,
     RememberResult,
     Send,
 )
@@ -46,6 +47,7 @@ from brain.dialogue.events import (
     SoundBegan,
     SoundEnded,
     Starved,
+    ToolPicture,
     ToolResult,
     ToolsOverdue,
     Transcribed,
@@ -114,6 +116,8 @@ def step(state: State, event: Event) -> Step:
             return _call_made(state, event)
         case ToolResult():
             return _tool_result(state, event)
+        case ToolPicture():
+            return _tool_picture(state, event)
         case ToolsOverdue():
             return _tools_overdue(state, event)
         case SoundBegan():
@@ -281,10 +285,15 @@ def _call_made(state: State, event: CallMade) -> Step:
 
 def _tool_result(state: State, event: ToolResult) -> Step:
     if event.call_id not in state.open_calls:
-        problem = Problem("unknown_call_id", f"no open tool call has the id {event.call_id!r}")
-        return state, (Send(problem),)
+        return state, (Send(_unknown_call(event.call_id)),)
     still_open = tuple(call_id for call_id in state.open_calls if call_id != event.call_id)
-    state = replace(state, open_calls=still_open, answers_tools=True)
+    answered = (*state.answered_calls, (event.call_id, _waiting_turn(state, event.call_id)))
+    state = replace(
+        state,
+        open_calls=still_open,
+        answered_calls=answered[-_OPEN_CALLS:],
+        answers_tools=True,
+    )
     remember = (RememberResult(event.call_id, event.output),)
     if state.reply is not None and event.call_id in state.reply.calls:
         results = state.results | {(event.call_id, event.follow_up)}
@@ -297,6 +306,36 @@ def _tool_result(state: State, event: ToolResult) -> Step:
         wanted=state.wait.wanted or event.follow_up,
     )
     return then((replace(state, wait=wait), remember), follow_up)
+
+
+def _unknown_call(call_id: str) -> Problem:
+    return Problem("unknown_call_id", f"no open tool call has the id {call_id!r}")
+
+
+def _waiting_turn(state: State, call_id: str) -> int:
+    """The turn that waits for this call's result; 0 for none."""
+    if state.reply is not None and call_id in state.reply.calls:
+        return state.reply.turn
+    return state.wait.turn if state.wait is not None and call_id in state.wait.missing else 0
+
+
+def _tool_picture(state: State, event: ToolPicture) -> Step:
+    answered = dict(state.answered_calls)
+    if event.call_id not in state.open_calls and event.call_id not in answered:
+        return state, (Send(_unknown_call(event.call_id)),)
+    remember = (RememberPicture(event.call_id, event.picture),)
+    reply = state.reply
+    if (
+        reply is None
+        or reply.kind != "follow_up"
+        or reply.turn != answered.get(event.call_id)
+        or reply.calls
+        or reply.failing
+        or state.sounding
+    ):
+        return state, remember
+    # It comes after its result, which is being thought about without it: once more, with it.
+    return then((state, remember), lambda s: start_reply(s, reply.turn, "follow_up"))
 
 
 def _tools_overdue(state: State, event: ToolsOverdue) -> Step:

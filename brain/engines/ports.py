@@ -44,6 +44,10 @@ class Cancelled(EngineError):
     """The caller's cancel token was set before the work was done. Not a failure."""
 
 
+class CannotSee(EngineError):
+    """There are pictures in the conversation, and this model takes none: ask again without."""
+
+
 # -- who asks ----------------------------------------------------------------------------------
 
 
@@ -141,7 +145,7 @@ class Message:
     """One message of a conversation.
 
     `role` "tool" carries a result: `call_id` and `name` say of which call. `tool_calls` belong to
-    role "assistant". `images` are JPEG or PNG files.
+    role "assistant". `images` are JPEG or PNG files, of role "user" or, from a camera tool, "tool".
     """
 
     role: Literal["system", "user", "assistant", "tool"]
@@ -184,13 +188,15 @@ class EngineInfo:
 
     `device` is where it really computes, whatever was asked for; "" where it doesn't say.
     `calls_per_reply`, of a voice to which a call is dear: the most in which a reply is said, the
-    last of them with all that is left of it. None: a call a clause.
+    last of them with all that is left of it. None: a call a clause. `sees`: a language model takes
+    pictures; None where that isn't known before it is tried.
     """
 
     name: str
     model: str
     device: Device = ""
     calls_per_reply: int | None = None
+    sees: bool | None = False
 
 
 # -- the ports ---------------------------------------------------------------------------------
@@ -264,7 +270,8 @@ class LanguageModel(Protocol):
 
         `schema`: the answer is one JSON value that fits this JSON Schema (then no tools).
         `temperature` and `max_tokens`: None is the engine's setting. Thoughts of a thinking model
-        never come out. Closing the iterator cancels. Raises as `Transcriber.transcribe` does.
+        never come out. Closing the iterator cancels. Raises as `Transcriber.transcribe` does, and,
+        before anything else comes, `CannotSee` where `messages` have images and it takes none.
         """
 
     async def close(self) -> None:

@@ -1,4 +1,5 @@
-"""A robot's messages as JSON, and back. A tool's result and a mood are kept; pictures are not."""
+"""A robot's messages as JSON, and back. A tool's result and a mood are kept; of pictures, that
+there were some."""
 
 from __future__ import annotations
 
@@ -7,7 +8,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from brain.dialogue.history import Reply, Said
+from brain.dialogue.pictures import PictureLimits, kept
 from brain.engines.ports import Message, ToolCall
+
+_NO_PICTURES = PictureLimits(turn=0)
 
 
 class BadRecord(ValueError):
@@ -16,7 +20,7 @@ class BadRecord(ValueError):
 
 def encode(messages: Iterable[Message]) -> str:
     """One line of JSON, in ASCII: half a surrogate pair, which a robot may send, is no UTF-8."""
-    return json.dumps([_record(message) for message in messages])
+    return json.dumps([_record(message) for message in kept(list(messages), _NO_PICTURES)])
 
 
 def decode(text: str) -> tuple[Message, ...]:

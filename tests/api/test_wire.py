@@ -44,7 +44,7 @@ def test_any_fields_are_a_message_or_a_clear_error(kind: str, fields: dict[str, 
     try:
         assert read(**{**fields, "type": kind}) is not None
     except wire_in.WireError as error:
-        assert error.code in ("bad_json", "bad_audio", "bad_session")
+        assert error.code in ("bad_json", "bad_audio", "bad_image", "bad_session")
         assert kind in str(error)
 
 

@@ -154,6 +154,11 @@ class Conversation(RuleBasedStateMachine):
         call_id = data.draw(st.sampled_from([*self.call_ids, "unknown"]))
         self.take(events.ToolResult(call_id, "ok", follow_up))
 
+    @rule(data=st.data())
+    def tool_picture(self, data: st.DataObject) -> None:
+        call_id = data.draw(st.sampled_from([*self.call_ids, "unknown"]))
+        self.take(events.ToolPicture(call_id, b"picture"))
+
     @rule(reply_id=st.integers(0, 12))
     def tools_overdue(self, reply_id: int) -> None:
         self.take(events.ToolsOverdue(reply_id))
@@ -193,7 +198,7 @@ TestConversation.settings = settings(max_examples=150, stateful_step_count=40, d
 
 
 def test_there_is_a_step_for_every_event() -> None:
-    values = {"int": 1, "str": "x", "bool": True, "Rules": Rules()}
+    values = {"int": 1, "str": "x", "bool": True, "bytes": b"x", "Rules": Rules()}
     for kind in typing.get_args(events.Event):
         fields = {name: values[field.type] for name, field in kind.__dataclass_fields__.items()}
         state, wanted = step(State(), kind(**fields))

@@ -16,6 +16,7 @@ from brain.engines.lane import Lane, LaneLimits
 from brain.engines.lane_ports import LaneLanguageModel, LaneSynthesizer, LaneTranscriber
 from brain.engines.ports import EngineFailed, ToolCall
 from tests.e2e.sockets import Robot, a_brain, a_robot, quiet, tone
+from tests.pictures import picture
 from tests.scripted_engines import Hang, ScriptedMind, ScriptedMouth, ScriptedTranscriber
 
 
@@ -27,6 +28,7 @@ DEEP_TOOL = _tool('{"properties": {"a": ' * 200 + "{}" + "}}" * 200)
 WIDE_TOOL = _tool(
     '{"properties": {' + ", ".join(f'"p{i}": {{"type": "string"}}' for i in range(15_000)) + "}}"
 )
+PICTURE = b64encode(picture()).decode()
 
 
 async def still_works(robot: Robot) -> None:
@@ -56,7 +58,10 @@ async def still_works(robot: Robot) -> None:
         ('{"type": "session", "tools": [{"name": "x", "parameters": {"type": 5}}]}', "bad_session"),
         ('{"type": "session", "tools": [{"name": "no spaces"}]}', "bad_session"),
         ('{"type": "tool_result", "call_id": "call_9_9", "output": "ok"}', "unknown_call_id"),
-        ('{"type": "image", "data": "/9j/"}', "vision_unavailable"),
+        ('{"type": "image", "data": "/9j/"}', "bad_image"),
+        ('{"type": "image", "data": "no base64!"}', "bad_image"),
+        (f'{{"type": "image", "data": "{PICTURE}"}}', "vision_unavailable"),
+        (f'{{"type": "image", "data": "{PICTURE}", "call_id": "no"}}', "unknown_call_id"),
         ('{"type": "end_utterance"}', "not_understood"),
         ('{"type": "ping", "t": "\\ud800"}', "bad_json"),
         ('{"type": "ping", "t": ' + "[" * 300 + "]" * 300 + "}", "bad_json"),

@@ -17,6 +17,7 @@ from brain.engines.lane import Lane, LaneLimits
 from brain.engines.lane_ports import LaneLanguageModel, LaneSynthesizer, LaneTranscriber
 from brain.engines.ports import (
     Cancelled,
+    CannotSee,
     EngineBusy,
     EngineError,
     EngineFailed,
@@ -443,6 +444,20 @@ def test_why_each_better_one_does_not_serve_is_told() -> None:
         await made.start()
         await made.climb()
         assert made.state.reason == "Best is missing. Good is missing."
+        await made.close()
+
+    run_virtual(main())
+
+
+def test_a_rung_that_cannot_see_says_so_for_a_better_one_that_failed() -> None:
+    async def main() -> None:
+        shop = Workshop(big=[[EngineFailed("broken")]], pocket=[[[CannotSee("no eyes")]]])
+        made, mind = ladder(shop)
+        await made.start()
+        await made.climb()
+        with pytest.raises(CannotSee):
+            await say(mind)
+        assert not any(engine.closed for engine in shop.engines)
         await made.close()
 
     run_virtual(main())

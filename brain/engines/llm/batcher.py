@@ -1,81 +1,59 @@
 """Several replies at once from one llama.cpp context, and prompts that are computed only once.
 
 Continuous batching: each step decodes one token of every reply under way and, in the room that is
-left, a piece of the prompts of those that have just come. It blocks and belongs to one thread, but
-`submit` and `has_work`.
+left, a piece of the prompts of those that have just come. Pictures in a prompt are encoded beside
+that (see `eyes`), and go into the context in batches of their own, a piece a step. It blocks and
+belongs to one thread, but `submit` and `has_work`.
 """
 
 from __future__ import annotations
 
-import codecs
 import logging
+import threading
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
+from brain.engines.llm.active import SHARED_PIECE, Active, Share, filled
 from brain.engines.llm.native import ABORTED, NO_ROOM, Entry, NativeContext
+from brain.engines.llm.patches import Encoder, Patch
 from brain.engines.llm.request import BatchCounters, Prepared, Request
 from brain.engines.llm.sequences import Slot, choose
 from brain.engines.ports import Cancelled, EngineError, EngineFailed
 
 _log = logging.getLogger(__name__)
 
-# A newcomer's prompt goes in smaller pieces while others are being answered, not to stall them.
-_SHARED_PIECE = 64
 # Below this a reply would be cut in its first sentence.
 _LEAST_REPLY = 16
-
-
-@dataclass
-class _Active:
-    """A reply under way. `tokens`: its prompt and what has been made; those of them that are in
-    the context's memory are the slot's. The logits after the last one make the next one."""
-
-    request: Request
-    ready: Prepared
-    slot: Slot
-    budget: int
-    tokens: list[int]
-    text: codecs.IncrementalDecoder = field(
-        default_factory=lambda: codecs.getincrementaldecoder("utf-8")("replace")
-    )
-
-    @property
-    def made(self) -> int:
-        return len(self.tokens) - len(self.ready.prompt)
-
-    @property
-    def missing(self) -> int:
-        return len(self.tokens) - len(self.slot.tokens)
-
-
-@dataclass(frozen=True)
-class _Share:
-    """What a batch holds of one reply: `size` tokens; `asked` is the entry with logits, if any."""
-
-    active: _Active
-    size: int
-    asked: int | None
 
 
 class Batcher:
     """The replies under way in `context`, whose sequences are numbered from 0.
 
     A conversation (prompt and reply) has at most `limit` tokens, `batch` go in one step.
-    `may_share`: the model can share the beginning of a sequence with another one.
+    `may_share`: the model can share the beginning of a sequence with another one. `encoder` of
+    pictures, of a model that sees.
     """
 
     def __init__(
-        self, context: NativeContext, *, sequences: int, limit: int, batch: int, may_share: bool
+        self,
+        context: NativeContext,
+        *,
+        sequences: int,
+        limit: int,
+        batch: int,
+        may_share: bool,
+        encoder: Encoder | None = None,
     ) -> None:
         self._context = context
         self._slots = [Slot(number) for number in range(sequences)]
         self._limit = limit
         self._batch = batch
         self._may_share = may_share
+        self._encoder = encoder
+        self._news = threading.Event()
         self._pending: deque[Request] = deque()
         self._waiting: deque[tuple[Request, Prepared]] = deque()
-        self._active: list[_Active] = []
+        self._active: list[Active] = []
         self._uses = 0
         self._stopped: EngineError | None = None
         self.counters = BatchCounters()
@@ -83,8 +61,9 @@ class Batcher:
     def submit(self, request: Request) -> None:
         """Queue a request; `serve` then has work. From any thread."""
         # (A cancel that comes after the end must not disturb the others.)
-        request.cancel.on_cancel(lambda: None if request.over else self._context.abort())
+        request.cancel.on_cancel(lambda: None if request.over else self._interrupt())
         self._pending.append(request)
+        self._news.set()
 
     @property
     def has_work(self) -> bool:
@@ -107,23 +86,32 @@ class Batcher:
     def stop(self, reason: EngineError) -> None:
         """End every reply with `reason`, within one batch, and start none any more. Any thread."""
         self._stopped = reason
+        self._interrupt()
+
+    def _interrupt(self) -> None:
         self._context.abort()
+        self._news.set()
 
     # -- a step ---------------------------------------------------------------------------------
 
     def _step(self) -> None:
+        self._news.clear()
         self._admit()
         for active in [a for a in self._active if a.request.cancel.cancelled]:
             self._end(active, Cancelled("cancelled"))
         if not self._active:
             return
-        entries, shares = self._fill()
-        if not self._decode(entries, shares):
-            return
-        for share in shares:
-            if share.asked is not None:
-                token = share.active.ready.sampler.sample(self._context, share.asked)
-                self._take(share.active, token)
+        entries, shares = filled(self._active, self._batch)
+        if entries:
+            if not self._decode(entries, shares):
+                return
+            for share in shares:
+                if share.asked is not None:
+                    token = share.active.ready.sampler.sample(self._context, share.asked)
+                    self._take(share.active, token)
+        if not self._show_one(beside=bool(entries)) and not entries:
+            # All that there is to do waits for a picture. (The time is for a call that got lost.)
+            self._news.wait(1.0)
 
     def _admit(self) -> None:
         while self._pending:
@@ -166,57 +154,28 @@ class Batcher:
             return False
         slot = choice.slot
         # The last token is computed again in any case: its logits are where the reply begins.
-        common = min(choice.common, len(ready.prompt) - 1)
+        common = ready.patches.whole(min(choice.common, len(ready.prompt) - 1))
+        position = ready.patches.position(common)
         if choice.source is not None:
             self._context.cut(slot.sequence, 0)
-            self._context.share(choice.source.sequence, slot.sequence, common)
-        elif not self._context.cut(slot.sequence, common):
+            self._context.share(choice.source.sequence, slot.sequence, position)
+        elif not self._context.cut(slot.sequence, position):
             self._context.cut(slot.sequence, 0)
             common = 0
         slot.tokens = ready.prompt[:common]
         slot.busy = True
         self._touch(slot)
         self.counters.reused += common
-        self._active.append(_Active(request, ready, slot, budget, list(ready.prompt)))
+        self._active.append(Active(request, ready, slot, budget, list(ready.prompt)))
+        for start, patch in ready.patches:
+            if start >= common and self._encoder is not None:
+                self._encoder.encode(patch, self._news.set)
         return True
 
-    def _fill(self) -> tuple[list[Entry], list[_Share]]:
-        """The next batch: the newest token of each reply, then pieces of prompts."""
-        entries: list[Entry] = []
-        shares: list[_Share] = []
-        speaking = [active for active in self._active if active.missing == 1]
-        reading = [active for active in self._active if active.missing > 1]
-        room = self._batch
-        for active in speaking[:room]:
-            self._add(active, 1, entries, shares)
-        room -= len(entries)
-        if entries:
-            room = min(room, _SHARED_PIECE)
-        for count, active in enumerate(reading):
-            size = min(active.missing, room // (len(reading) - count))
-            room -= size
-            if size:
-                self._add(active, size, entries, shares)
-        return entries, shares
-
-    @staticmethod
-    def _add(active: _Active, size: int, entries: list[Entry], shares: list[_Share]) -> None:
-        start, sequence = len(active.slot.tokens), active.slot.sequence
-        last = len(active.tokens) - 1
-        entries += [
-            Entry(active.tokens[position], position, sequence, position == last)
-            for position in range(start, start + size)
-        ]
-        asked = len(entries) - 1 if start + size > last else None
-        shares.append(_Share(active, size, asked))
-
-    def _decode(self, entries: Sequence[Entry], shares: Sequence[_Share]) -> bool:
+    def _decode(self, entries: Sequence[Entry], shares: Sequence[Share]) -> bool:
         """Run a batch and note what is in memory now; False if there are no logits to read."""
         context = self._context
-        context.allow()
-        # Only now: a cancel before `allow` has left no other trace.
-        cancelled = any(active.request.cancel.cancelled for active in self._active)
-        if cancelled or self._stopped is not None:
+        if not self._may_go_on():
             return False
         outcome = context.decode(entries)
         self.counters.batches += 1
@@ -230,16 +189,69 @@ class Batcher:
             before = len(slot.tokens)
             now = before + share.size
             if outcome == ABORTED:
-                # A token whose logits nobody has read is computed again.
-                now = min(now, context.length(slot.sequence), len(active.tokens) - 1)
-                if not context.cut(slot.sequence, now):
+                # A token whose logits nobody has read is computed again. (The last of a picture's
+                # cells may have lower positions than the first: what was there still is.)
+                there = before + context.length(slot.sequence) - active.where(before)
+                now = min(now, max(before, there), len(active.tokens) - 1)
+                if not context.cut(slot.sequence, active.where(now)):
                     context.cut(slot.sequence, 0)
                     now = 0
             slot.tokens = active.tokens[:now]
             self.counters.prefilled += max(0, min(now, len(active.ready.prompt)) - before)
         return outcome != ABORTED
 
-    def _take(self, active: _Active, token: int) -> None:
+    def _may_go_on(self) -> bool:
+        """Whether nothing has come between."""
+        self._context.allow()
+        # Only now: a cancel before `allow` has left no other trace.
+        cancelled = any(active.request.cancel.cancelled for active in self._active)
+        return not cancelled and self._stopped is None
+
+    def _show_one(self, *, beside: bool) -> bool:
+        """Run a batch of the first picture that is encoded, if there is one; a small one `beside`
+        replies that go on."""
+        for active in list(self._active):
+            placed = active.ready.patches.at(len(active.slot.tokens))
+            if placed is None:
+                continue
+            if placed[1].failed:
+                self._end(active, EngineFailed(placed[1].failed))
+                return True
+            if placed[1].embeddings is not None:
+                if self._may_go_on():
+                    room = min(self._batch, SHARED_PIECE) if beside else self._batch
+                    self._show(active, *placed, room)
+                return True
+        return False
+
+    def _show(self, active: Active, start: int, patch: Patch, room: int) -> None:
+        slot, context = active.slot, self._context
+        here, cells = len(slot.tokens), len(patch.ids)
+        if patch.whole and cells > self._batch:
+            self._end(active, EngineFailed(f"A picture takes {cells} tokens, {self._batch} fit."))
+            return
+        first, size = here - start, cells if patch.whole else min(cells - (here - start), room)
+        assert patch.embeddings is not None
+        outcome = context.show(
+            patch.embeddings[first : first + size],
+            patch.placed_at(active.where(start), first, size),
+            slot.sequence,
+            whole=patch.whole,
+        )
+        self.counters.batches += 1
+        if outcome == NO_ROOM:
+            self._forget_one()
+        elif outcome == ABORTED:
+            self.counters.aborted += 1
+            now = start if context.cut(slot.sequence, active.where(start)) else 0
+            if not now:
+                context.cut(slot.sequence, 0)
+            slot.tokens = active.tokens[:now]
+        else:
+            slot.tokens = active.tokens[: here + size]
+            self.counters.prefilled += size
+
+    def _take(self, active: Active, token: int) -> None:
         """A reply has got another token."""
         active.tokens.append(token)
         self.counters.generated += 1
@@ -254,7 +266,7 @@ class Batcher:
         if active.made >= active.budget:
             self._end(active, None)
 
-    def _end(self, active: _Active, outcome: EngineError | None) -> None:
+    def _end(self, active: Active, outcome: EngineError | None) -> None:
         rest = active.text.decode(b"", True)
         if rest and outcome is None:
             active.request.emit(rest)

@@ -4,37 +4,21 @@ GGUF files carry a Jinja chat template. Its own text is trusted: the markers of 
 control tokens. What users, tools and robots say is not: a user who says `<|im_end|>` has said ten
 characters. So the prompt comes out in segments, and the adapter tokenises the trusted ones with
 special tokens and the others without.
-
-How: everything said is put between two marks before rendering. The marks are random, made anew for
-each rendering, so no speaker can know them, and the rendered text is split where they stand.
-
-llama.cpp turns *user-defined* tokens (`<tool_call>`) into tokens even where special tokens are off:
-in untrusted text such markers are broken up by a space.
 """
 
 from __future__ import annotations
 
 import json
-import re
-import secrets
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import jinja2
 import jinja2.meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from brain.engines.llm.marks import COMMON_MARKERS, Marks, Segment
 from brain.engines.ports import Message, ToolSpec
-
-# Tokens that common vocabularies hold as user-defined; adapters add those of their own model.
-COMMON_MARKERS = (
-    "<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>", "<tools>", "</tools>",
-    "<think>", "</think>", "<|python_tag|>", "[TOOL_CALLS]",
-)  # fmt: skip
-
-# No control token of any known vocabulary can be spelled with these alone.
-_HARMLESS = re.compile(r"[\w\s.,:;()'\"!?/+-]*", re.ASCII)
 
 _HERMES_RULES = (
     "\n\nYou may call these tools, one JSON schema a line:\n<tools>\n{tools}\n</tools>\n"
@@ -45,63 +29,6 @@ _HERMES_RULES = (
 
 class TemplateRefused(ValueError):
     """The chat template is broken, or will not render this conversation; the message says why."""
-
-
-@dataclass(frozen=True)
-class Segment:
-    """A piece of a prompt. Only a trusted one may be tokenised with special tokens."""
-
-    text: str
-    trusted: bool
-
-
-@dataclass(frozen=True)
-class _Marks:
-    """The two random marks around what is not trusted, for one rendering."""
-
-    start: str
-    end: str
-    markers: tuple[str, ...]
-
-    @classmethod
-    def fresh(cls, markers: tuple[str, ...]) -> _Marks:
-        nonce = secrets.token_hex(12)
-        return cls(f"U{nonce}S", f"U{nonce}E", markers)
-
-    def around(self, text: str) -> str:
-        return f"{self.start}{defuse(text, self.markers)}{self.end}" if text else ""
-
-    def within(self, value: Any) -> Any:
-        """Mark every text in a JSON value (keys too) that could spell a token."""
-        if isinstance(value, str):
-            return value if _HARMLESS.fullmatch(value) else self.around(value)
-        if isinstance(value, Mapping):
-            return {self.within(str(key)): self.within(item) for key, item in value.items()}
-        if isinstance(value, (list, tuple)):
-            return [self.within(item) for item in value]
-        return value
-
-    def split(self, rendered: str) -> list[Segment]:
-        segments: list[Segment] = []
-        trusted = True
-        for piece in re.split(f"({self.start}|{self.end})", rendered):
-            if piece in (self.start, self.end):
-                # A template that cut a text in two may have lost either mark. Falling back to
-                # "untrusted" is the safe side: at worst a marker of the template stays text.
-                trusted = piece == self.end
-            elif piece and segments and segments[-1].trusted == trusted:
-                segments[-1] = Segment(segments[-1].text + piece, trusted)
-            elif piece:
-                segments.append(Segment(piece, trusted))
-        return segments
-
-
-def defuse(text: str, markers: Iterable[str] = COMMON_MARKERS) -> str:
-    """Break up each of `markers` in `text` by a space after its first character."""
-    for marker in markers:
-        while marker in text:
-            text = text.replace(marker, f"{marker[0]} {marker[1:]}")
-    return text
 
 
 class ChatTemplate:
@@ -129,6 +56,24 @@ class ChatTemplate:
         self.takes_tools = "tools" in names
         self._names = {"bos_token": bos, "eos_token": eos}
         self._markers = tuple(dict.fromkeys(m for m in (*COMMON_MARKERS, *markers) if len(m) > 1))
+        self._in_parts = False
+        self._in_parts = not self._says_what_is_said()
+
+    def _says_what_is_said(self) -> bool:
+        """Whether a message's content may be a text: templates of some models that see (SmolVLM's)
+        take it only as a list of parts, and leave a text out without a word."""
+        word = "probe"
+        try:
+            said = self._render([Message("user", word)], (), Marks.fresh(()), True)
+        except TemplateRefused:
+            return True  # it refuses for reasons of its own, and says so when it matters
+        if word in said:
+            return True
+        self._in_parts = True
+        try:
+            return word not in self._render([Message("user", word)], (), Marks.fresh(()), True)
+        except TemplateRefused:
+            return True
 
     def segments(
         self,
@@ -142,7 +87,7 @@ class ChatTemplate:
         Joined, the texts are the prompt. The marks leave no trace in it: equal conversations
         render equally. Raises `TemplateRefused`.
         """
-        marks = _Marks.fresh(self._markers)
+        marks = Marks.fresh(self._markers)
         if not self.takes_tools:
             messages = _tools_as_text(messages, tools)
             tools = ()
@@ -159,12 +104,14 @@ class ChatTemplate:
         self,
         messages: Sequence[Message],
         tools: Sequence[ToolSpec],
-        marks: _Marks,
+        marks: Marks,
         open_reply: bool,
     ) -> str:
         try:
             return self._template.render(
-                messages=[_as_dict(message, marks) for message in messages],
+                messages=[
+                    _as_dict(message, marks, in_parts=self._in_parts) for message in messages
+                ],
                 tools=[_tool_dict(tool, marks) for tool in tools] or None,
                 add_generation_prompt=open_reply,
                 enable_thinking=False,
@@ -182,7 +129,7 @@ class _Structured(str):
     __slots__ = ()
 
 
-def _as_dict(message: Message, marks: _Marks) -> dict[str, Any]:
+def _as_dict(message: Message, marks: Marks, *, in_parts: bool) -> dict[str, Any]:
     content = message.content
     marked = (
         "".join(
@@ -192,7 +139,9 @@ def _as_dict(message: Message, marks: _Marks) -> dict[str, Any]:
         if isinstance(content, _Structured)
         else marks.around(content)
     )
-    result: dict[str, Any] = {"role": message.role, "content": marked}
+    marked = marks.shown(message.images) + marked
+    content_or_parts = [{"type": "text", "text": marked}] if in_parts else marked
+    result: dict[str, Any] = {"role": message.role, "content": content_or_parts}
     if message.tool_calls:
         result["tool_calls"] = [
             {
@@ -211,7 +160,7 @@ def _as_dict(message: Message, marks: _Marks) -> dict[str, Any]:
     return result
 
 
-def _tool_dict(tool: ToolSpec, marks: _Marks) -> dict[str, Any]:
+def _tool_dict(tool: ToolSpec, marks: Marks) -> dict[str, Any]:
     return {
         "type": "function",
         "function": {
@@ -237,7 +186,7 @@ def _tools_as_text(messages: Sequence[Message], tools: Sequence[ToolSpec]) -> li
     for message in messages:
         if message.role == "tool":
             said = _structured("<tool_response>\n", message.content, "\n</tool_response>")
-            result.append(Message("user", said))
+            result.append(Message("user", said, images=message.images))
         elif message.tool_calls:
             pieces = ["", message.content]
             for call in message.tool_calls:
@@ -257,7 +206,7 @@ def _tools_as_text(messages: Sequence[Message], tools: Sequence[ToolSpec]) -> li
     return result
 
 
-_NO_MARKS = _Marks("", "", ())
+_NO_MARKS = Marks("", "", "", ())
 
 
 def _system_into_user(messages: Sequence[Message]) -> list[Message]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
+from typing import TypeVar
 
 from brain.engines.ports import Message
 
@@ -10,14 +11,15 @@ from brain.engines.ports import Message
 _TURNS_AT_ONCE = 8
 
 
-def fitted(
-    messages: Sequence[Message], tokens: Callable[[Sequence[Message]], list[int]], limit: int
-) -> list[int]:
-    """The prompt of `messages`, as token ids, in at most `limit` tokens.
+P = TypeVar("P", bound=Sized)
+
+
+def fitted(messages: Sequence[Message], made: Callable[[Sequence[Message]], P], limit: int) -> P:
+    """The prompt that is `made` of `messages`, in at most `limit` tokens.
 
     The system prompt and the last turn always stay, so what they alone need may be over `limit`.
     """
-    prompt = tokens(messages)
+    prompt = made(messages)
     starts = [i for i, message in enumerate(messages) if message.role == "user"]
     head = (
         [message for message in messages[: starts[0]] if message.role == "system"] if starts else []
@@ -25,5 +27,5 @@ def fitted(
     dropped = 0
     while len(prompt) > limit and dropped + 1 < len(starts):
         dropped = min(dropped + _TURNS_AT_ONCE, len(starts) - 1)
-        prompt = tokens([*head, *messages[starts[dropped] :]])
+        prompt = made([*head, *messages[starts[dropped] :]])
     return prompt

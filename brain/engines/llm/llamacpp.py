@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from brain.engines.llm.batcher import Batcher
 from brain.engines.llm.fitting import fitted
@@ -18,8 +18,11 @@ from brain.engines.llm.request import BatchCounters, Prepared, Request
 from brain.engines.llm.sampling import Sampler, Sampling
 from brain.engines.llm.serving import Serving
 from brain.engines.llm.tool_calls import ReplyParser
+from brain.engines.one_line import one_line
 from brain.engines.ports import (
     CancelToken,
+    CannotSee,
+    Device,
     EngineError,
     EngineFailed,
     EngineInfo,
@@ -32,6 +35,9 @@ from brain.engines.ports import (
 )
 from brain.engines.worker import Worker
 
+if TYPE_CHECKING:
+    from brain.engines.llm.eyes import Eyes
+
 _log = logging.getLogger(__name__)
 
 
@@ -42,7 +48,8 @@ class LlamaCppOptions:
     `context` tokens in all are shared by up to `sequences` conversations, each of which stays
     cached as long as there is room. `batch` tokens are computed at a time, and a cancel waits for
     no more than that. `gpu_layers` -1: all. `flash_attention` None: llama.cpp decides. `name` is
-    for people (default: the file's).
+    for people (default: the file's). `eyes`: the mmproj file of a model that sees, None: it
+    doesn't.
     """
 
     model: Path
@@ -55,6 +62,7 @@ class LlamaCppOptions:
     max_tokens: int = 256
     sampling: Sampling = field(default_factory=Sampling)
     name: str = ""
+    eyes: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +76,9 @@ class _Loaded:
     form: CallForm
     room: int
     """Tokens that a prompt may take, so that there is a reply."""
+    eyes: Eyes | None
+    blind: str
+    """Why there are no eyes."""
 
 
 class LlamaCppMind:
@@ -99,7 +110,8 @@ class LlamaCppMind:
     @property
     def info(self) -> EngineInfo:
         name = self._options.name or self._options.model.name
-        return EngineInfo("llamacpp", name, "gpu" if self._loaded.model.on_gpu else "cpu")
+        device: Device = "gpu" if self._loaded.model.on_gpu else "cpu"
+        return EngineInfo("llamacpp", name, device, sees=self._loaded.eyes is not None)
 
     @property
     def counters(self) -> BatchCounters:
@@ -121,6 +133,8 @@ class LlamaCppMind:
         if self._closed:
             raise EngineUnavailable("The language model is closed.")
         ticket.cancel.raise_if_cancelled()
+        if self._loaded.eyes is None and any(message.images for message in messages):
+            raise CannotSee(f"The language model can't see. {self._loaded.blind}")
         loop = asyncio.get_running_loop()
         made: asyncio.Queue[str | EngineError | None] = asyncio.Queue()
         # A token of its own: that the consumer leaves is no reason to cancel what else it asked.
@@ -177,7 +191,7 @@ class LlamaCppMind:
     ) -> Prepared:
         """The request's prompt and sampler; on the engine's thread."""
         model, prompter = self._loaded.model, self._loaded.prompter
-        prompt = fitted(messages, lambda some: prompter.tokens(some, tools), self._loaded.room)
+        prompt = fitted(messages, lambda some: prompter.prompt(some, tools), self._loaded.room)
         try:
             if schema is None:
                 grammar = tool_grammar(self._loaded.form, tools)
@@ -190,7 +204,9 @@ class LlamaCppMind:
             # Calls are validated in any case.
             _log.warning("Tool calls are not held to a grammar: %s.", error)
             sampler = Sampler(model, sampling, None, prompter.banned)
-        return Prepared(prompt, sampler, prompter.ends, prompter.shown)
+        return Prepared(
+            prompt.cells, sampler, prompter.ends, prompter.shown, patches=prompt.patches
+        )
 
 
 def _open(options: LlamaCppOptions, tell: Callable[[str], None] | None) -> _Loaded:
@@ -199,8 +215,10 @@ def _open(options: LlamaCppOptions, tell: Callable[[str], None] | None) -> _Load
             tell(f"{options.model.name}, {share:.0%}")
 
     model = NativeModel(options.model, gpu_layers=options.gpu_layers, tell=loaded)
+    eyes = None
     try:
-        prompter = Prompter(model)
+        eyes, blind = _eyes(options, model)
+        prompter = Prompter(model, eyes.look if eyes is not None else None)
         shape = ContextShape(
             cells=options.context,
             sequences=options.sequences,
@@ -210,6 +228,8 @@ def _open(options: LlamaCppOptions, tell: Callable[[str], None] | None) -> _Load
         )
         context = NativeContext(model, shape)
     except BaseException:  # its template may raise anything
+        if eyes is not None:
+            eyes.close()
         model.close()
         raise
     limit = context.cells
@@ -222,11 +242,32 @@ def _open(options: LlamaCppOptions, tell: Callable[[str], None] | None) -> _Load
         limit=limit,
         batch=options.batch,
         may_share=model.keeps_all_positions,
+        encoder=eyes,
     )
     room = limit - min(options.max_tokens, limit // 4)
-    return _Loaded(model, context, prompter, batcher, call_form(prompter.template), room)
+    return _Loaded(
+        model, context, prompter, batcher, call_form(prompter.template), room, eyes, blind
+    )
+
+
+def _eyes(options: LlamaCppOptions, model: NativeModel) -> tuple[Eyes | None, str]:
+    """What the model sees with, or why it doesn't: it can talk all the same."""
+    if options.eyes is None:
+        return None, "LLM_MMPROJ_PATH gives it eyes, if it is made to see."
+    try:
+        from brain.engines.llm.eyes import Eyes
+
+        return Eyes(options.eyes, model, threads=options.threads, on_gpu=model.on_gpu), ""
+    except EngineUnavailable as error:
+        why = str(error)
+    except (ImportError, OSError, RuntimeError) as error:
+        why = f"This llama.cpp was built without what makes a model see: {one_line(str(error))}."
+    _log.error("%s doesn't see until the brain starts again: %s", options.model.name, why)
+    return None, why
 
 
 def _free(loaded: _Loaded) -> None:
+    if loaded.eyes is not None:
+        loaded.eyes.close()
     loaded.context.close()
     loaded.model.close()

@@ -315,6 +315,39 @@ class NativeContext:
             return outcome
         raise EngineFailed(f"llama.cpp failed to decode (code {outcome}).")
 
+    def show(
+        self,
+        embeddings: NDArray[np.float32],
+        positions: NDArray[np.int32],
+        sequence: int,
+        *,
+        whole: bool,
+    ) -> int:
+        """Run the model over cells of a picture; the outcomes are those of `decode`.
+
+        `embeddings` float32 [n, width], `positions` int32 [dimensions, n], both contiguous.
+        `whole`: each of them sees all the others. Raises `EngineFailed`.
+        """
+        count = len(embeddings)
+        place: Any = (api.llama_seq_id * 1)(sequence)
+        batch: Any = api.llama_batch()
+        batch.n_tokens = count
+        batch.embd = embeddings.ctypes.data_as(ctypes.POINTER(ctypes.c_float))
+        batch.pos = positions.ctypes.data_as(ctypes.POINTER(api.llama_pos))
+        batch.n_seq_id = (ctypes.c_int32 * count)(*[1] * count)
+        batch.seq_id = (ctypes.POINTER(api.llama_seq_id) * (count + 1))(*[place] * count)
+        batch.logits = (ctypes.c_int8 * count)()
+        if whole:
+            api.llama_set_causal_attn(self.handle, False)
+        try:
+            outcome = int(api.llama_decode(self.handle, batch))
+        finally:
+            if whole:
+                api.llama_set_causal_attn(self.handle, True)
+        if outcome in (DECODED, NO_ROOM, ABORTED):
+            return outcome
+        raise EngineFailed(f"llama.cpp failed to decode a picture (code {outcome}).")
+
     def logits(self, index: int, n_vocab: int) -> NDArray[np.float32]:
         """float32 [n_vocab] after entry `index` of the last batch; valid until the next one.
 
@@ -340,15 +373,16 @@ class NativeContext:
         self._abort_flag[0] = b"\x00"
 
     def length(self, sequence: int) -> int:
-        """How many tokens of `sequence` are in memory."""
+        """The position after the last token of `sequence` that is in memory."""
         return int(api.llama_memory_seq_pos_max(self._memory, sequence)) + 1
 
     def cut(self, sequence: int, length: int) -> bool:
-        """Forget what is beyond `length` tokens; False if this model can't forget only a part."""
+        """Forget what is from position `length` on; False if it can't forget only a part."""
         return bool(api.llama_memory_seq_rm(self._memory, sequence, length, -1))
 
     def share(self, source: int, target: int, length: int) -> None:
-        """Give the first `length` tokens of `source` to the empty `target` too, for no cells."""
+        """Give what `source` has before position `length` to the empty `target` too, for no
+        cells."""
         api.llama_memory_seq_cp(self._memory, source, target, 0, length)
 
     def close(self) -> None:

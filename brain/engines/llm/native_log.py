@@ -69,3 +69,10 @@ _LOG_LINE = api.llama_log_callback(_log_line)  # kept: the library holds only it
 def quiet() -> None:
     """From now on it says everything to us instead of to standard error."""
     api.llama_log_set(_LOG_LINE, ctypes.c_void_p(0))
+
+
+def quiet_eyes() -> None:
+    """The same for what makes a model see."""
+    from llama_cpp import mtmd_cpp
+
+    mtmd_cpp.mtmd_helper_log_set(_LOG_LINE, ctypes.c_void_p(0))

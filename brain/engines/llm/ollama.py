@@ -27,6 +27,7 @@ from brain.engines.llm.thoughtless import Thoughtless
 from brain.engines.llm.tool_calls import ReplyParser
 from brain.engines.ports import (
     Cancelled,
+    CannotSee,
     EngineError,
     EngineFailed,
     EngineInfo,
@@ -61,11 +62,14 @@ _FOR_GOOD = ("think", "tools")
 class OllamaMind:
     """A `LanguageModel`. Made by `load`."""
 
-    def __init__(self, options: OllamaOptions, client: AsyncClient) -> None:
+    def __init__(
+        self, options: OllamaOptions, client: AsyncClient, *, sees: bool | None = None
+    ) -> None:
         self._options = options
         self._client = client
         self._reading: set[_Reading] = set()
         self._refused: set[str] = set()
+        self._sees = sees
         self._closed = False
         self.calls_dropped = 0
 
@@ -79,15 +83,15 @@ class OllamaMind:
         """
         client = reach(options)
         try:
-            await find(client, options, tell)
+            found = await find(client, options, tell)
         except BaseException:
             await hang_up(client)
             raise
-        return cls(options, client)
+        return cls(options, client, sees=found.sees)
 
     @property
     def info(self) -> EngineInfo:
-        return EngineInfo("ollama", self._options.model, "remote")
+        return EngineInfo("ollama", self._options.model, "remote", sees=self._sees)
 
     async def stream(
         self,
@@ -104,6 +108,8 @@ class OllamaMind:
         if self._closed:
             raise EngineUnavailable("The language model is closed.")
         ticket.cancel.raise_if_cancelled()
+        if self._sees is False and any(message.images for message in messages):
+            raise self._cannot_see()
         offered = () if schema is not None else tuple(tools)
         request = self._request(messages, offered, schema, temperature, max_tokens, ticket)
         chunks: _Chunks = asyncio.Queue()
@@ -207,6 +213,9 @@ class OllamaMind:
                 chunks.put_nowait(chunk)
                 last = chunk
         except ResponseError as error:
+            if _about_pictures(error, request):
+                self._sees = False
+                raise self._cannot_see() from error
             refused = _refusal(error, request)
             if refused is None:
                 raise
@@ -215,10 +224,25 @@ class OllamaMind:
                 self._refused.add(refused)
             await self._ask({k: v for k, v in request.items() if k != refused}, chunks)
             return
+        if self._sees is None and _pictured(request):
+            self._sees = True
         if last is None or not last.done:
             raise ConnectionError("the answer has no end")
         if last.done_reason == "load":
             raise EngineFailed(f"Ollama loaded {self._options.model} and said nothing.")
+
+    def _cannot_see(self) -> CannotSee:
+        return CannotSee(f"{self._options.model} of Ollama takes no pictures.")
+
+
+def _pictured(request: Mapping[str, Any]) -> bool:
+    return any("images" in message for message in request["messages"])
+
+
+def _about_pictures(error: ResponseError, request: Mapping[str, Any]) -> bool:
+    """Whether the server refuses for the pictures: its model, or the runner of it, has no eyes."""
+    words = str(error.error).lower()
+    return _pictured(request) and any(word in words for word in ("image", "vision", "multimodal"))
 
 
 def _refusal(error: ResponseError, request: Mapping[str, Any]) -> str | None:

@@ -74,22 +74,30 @@ async def hang_up(client: AsyncClient) -> None:
     await client.close()  # type: ignore[no-untyped-call]
 
 
-async def find(client: AsyncClient, options: OllamaOptions, tell: Callable[[str], None]) -> None:
+@dataclass(frozen=True)
+class Found:
+    """What Ollama says of a model that it has. `sees`: it takes pictures; None: it doesn't say."""
+
+    sees: bool | None = None
+
+
+async def find(client: AsyncClient, options: OllamaOptions, tell: Callable[[str], None]) -> Found:
     """See that the model is there, or have it pulled; `tell` hears how far that is.
 
     Raises `EngineUnavailable`.
     """
     url, model = options.address, options.model
-    if await _shown(client, options):
-        return
+    if found := await _shown(client, options):
+        return found
     if not options.auto_pull:
         raise EngineUnavailable(
             f"Ollama at {url} has no model {model}: run `ollama pull {model}` there, or set "
             f"AUTO_PULL_OLLAMA_MODEL=1."
         )
     await pull(client, model, url=url, timeout_s=options.pull_timeout_s, tell=tell)
-    if not await _shown(client, options):
-        raise EngineUnavailable(f"Ollama at {url} pulled {model}, and doesn't have it.")
+    if found := await _shown(client, options):
+        return found
+    raise EngineUnavailable(f"Ollama at {url} pulled {model}, and doesn't have it.")
 
 
 async def probe(options: OllamaOptions) -> None:
@@ -126,26 +134,27 @@ async def _listed(client: AsyncClient, options: OllamaOptions) -> bool:
     wanted = same_model(options.model)
     listed = (await client.list()).models
     # Ollama knows best what is the same name.
-    return any(same_model(found.model or "") == wanted for found in listed) or await _shown(
-        client, options
-    )
+    if any(same_model(found.model or "") == wanted for found in listed):
+        return True
+    return await _shown(client, options) is not None
 
 
-async def _shown(client: AsyncClient, options: OllamaOptions) -> bool:
-    """Whether Ollama has the model. Raises `EngineUnavailable` if it doesn't say."""
+async def _shown(client: AsyncClient, options: OllamaOptions) -> Found | None:
+    """The model, None if Ollama hasn't got it. Raises `EngineUnavailable` if it doesn't say."""
     try:
-        await asyncio.wait_for(client.show(options.model), _ANSWER_S)
+        shown = await asyncio.wait_for(client.show(options.model), _ANSWER_S)
     except asyncio.TimeoutError:
         raise _silent(options, _ANSWER_S) from None
     except ResponseError as error:
         if error.status_code == 404:
-            return False
+            return None
         raise EngineUnavailable(str(told(error, options.address))) from error
     except ValidationError:
-        return True  # a model without all that the client looks for is one, too
+        return Found()  # a model without all that the client looks for is one, too
     except CLIENT_ERRORS as error:
         raise EngineUnavailable(str(told(error, options.address))) from error
-    return True
+    # (Servers from before 2025 tell no capabilities.)
+    return Found("vision" in shown.capabilities if shown.capabilities else None)
 
 
 def _silent(options: OllamaOptions, seconds: float) -> EngineUnavailable:

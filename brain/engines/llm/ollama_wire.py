@@ -12,6 +12,7 @@ import httpx
 from ollama import ResponseError
 
 from brain.engines.llm.remote_text import defused, defused_json, valid, valid_json
+from brain.engines.llm.tool_pictures import apart
 from brain.engines.one_line import one_line
 from brain.engines.ports import (
     EngineBusy,
@@ -45,7 +46,7 @@ _BUSY = (429, 503)
 
 def chat_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
     """`messages` as `/api/chat` takes them; images are bytes, which the client encodes."""
-    return [_chat_message(message) for message in messages]
+    return [_chat_message(message) for message in apart(messages)]
 
 
 def chat_tools(tools: Sequence[ToolSpec]) -> list[dict[str, Any]]:

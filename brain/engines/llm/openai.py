@@ -13,8 +13,17 @@ from typing import Any
 import openai
 
 from brain.engines.llm.openai_reply import StreamedReply
-from brain.engines.llm.openai_request import Dialect, Wish, body, easier
+from brain.engines.llm.openai_request import (
+    Dialect,
+    Wish,
+    body,
+    easier,
+    may_not_see,
+    never_sees,
+    pictured,
+)
 from brain.engines.ports import (
+    CannotSee,
     EngineError,
     EngineFailed,
     EngineInfo,
@@ -56,6 +65,7 @@ class OpenAIMind:
         self._model = model
         self._dialect = Dialect()
         self._calls = Calls("The language model is closed.")
+        self._sees: bool | None = None  # a server doesn't tell before it is tried
         self.calls_dropped = 0
 
     @classmethod
@@ -66,7 +76,7 @@ class OpenAIMind:
 
     @property
     def info(self) -> EngineInfo:
-        return EngineInfo("openai", self._model, "remote")
+        return EngineInfo("openai", self._model, "remote", sees=self._sees)
 
     def stream(
         self,
@@ -97,6 +107,8 @@ class OpenAIMind:
 
     async def _read(self, wish: Wish, give: Callable[[Text | ToolCall], None]) -> None:
         """Give what the model says. Raises `EngineError`."""
+        if self._sees is False and pictured(wish):
+            raise self._cannot_see()
         reply = StreamedReply(wish.tools, plain=wish.schema is not None)
         begun = False
         try:
@@ -105,8 +117,10 @@ class OpenAIMind:
                     for item in reply.feed(chunk):
                         begun = True
                         give(item)
+            if begun and pictured(wish):
+                self._sees = True
             if not reply.ended:
-                raise self._cut_short()
+                raise self._cut_short(wish, begun=begun)
             for item in reply.finish():
                 give(item)
         except EngineError:
@@ -127,10 +141,13 @@ class OpenAIMind:
                 await models(self._client, self._options)
             except EngineError as gone:
                 return gone
-            return self._cut_short()
+            return self._cut_short(wish, begun=begun)
         return self._failed(error, wish, begun=begun)
 
-    def _cut_short(self) -> EngineFailed:
+    def _cut_short(self, wish: Wish, *, begun: bool) -> EngineError:
+        if self._sees is None and not begun and pictured(wish):
+            # So llama-cpp-python's server does with pictures for a model without eyes.
+            return self._cannot_see()
         return EngineFailed(
             f"The server at {shown(self._options.url)} ended its reply before the end; perhaps the "
             "conversation is too long for its model, or another request took its place."
@@ -154,7 +171,14 @@ class OpenAIMind:
                 )
             except openai.APIStatusError as error:
                 first = first or error
-                other = easier(dialect, asked, error.status_code, words(error))
+                status, said = error.status_code, words(error)
+                if never_sees(wish, status, said):
+                    _log.warning("%s takes no pictures: %s.", self._model, said)
+                    self._sees = False
+                    raise self._cannot_see() from error
+                other = easier(dialect, asked, status, said)
+                if other is None and may_not_see(wish, status):
+                    raise self._cannot_see() from error
                 if other is None:
                     raise self._failed(first, wish) from error
                 dialect = other
@@ -165,6 +189,11 @@ class OpenAIMind:
                     _log.info("%s takes %s.", shown(self._options.url), dialect)
                     self._dialect = dialect
                 return chunks
+
+    def _cannot_see(self) -> CannotSee:
+        return CannotSee(
+            f"The model {self._model} at {shown(self._options.url)} takes no pictures."
+        )
 
     def _failed(self, error: Exception, wish: Wish, *, begun: bool = False) -> EngineError:
         said = [message.content for message in wish.messages]

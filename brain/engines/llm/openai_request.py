@@ -7,6 +7,7 @@ take of it; a `Dialect` says what one of them does, and `easier` learns it from 
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from typing import Any, Literal
 
 from brain.engines.llm.remote_text import defused, defused_json, valid, valid_json
 from brain.engines.llm.tool_calls import CALL_CLOSE, CALL_OPEN
+from brain.engines.llm.tool_pictures import apart
 from brain.engines.ports import Message, ToolSpec
 
 Body = dict[str, Any]
@@ -22,6 +24,9 @@ _PNG = b"\x89PNG"
 # Refusals of the key or of the hour, not of the form.
 _NOT_ABOUT_FORM = frozenset({401, 403, 408, 429, 503})
 _ABOUT_FORM = frozenset({400, 422})
+_TOO_LARGE = 413
+_PICTURES = re.compile(r"image|vision|multi-?modal|mmproj")
+_NEVER = re.compile(r"support|at most 0|not a multi|mmproj|text.only|no vision|accept")
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ class Wish:
 def body(wish: Wish, dialect: Dialect) -> Body:
     """The JSON body of the request."""
     tools = wish.tools if wish.schema is None else ()
-    messages = [_defused(message) for message in wish.messages]
+    messages = [_defused(message) for message in apart(wish.messages)]
     if dialect.tools == "words":
         messages = _in_words(messages, tools)
     result: Body = {
@@ -104,6 +109,23 @@ def easier(dialect: Dialect, refused: Mapping[str, Any], status: int, words: str
     if "temperature" in refused and "temperature" in words:
         return replace(dialect, temperature=False)
     return None
+
+
+def never_sees(wish: Wish, status: int, words: str) -> bool:
+    """Whether the server's refusal of `wish` says that its model takes no pictures at all."""
+    words = words.lower()
+    about_pictures = _PICTURES.search(words) and _NEVER.search(words)
+    return bool(pictured(wish) and status not in _NOT_ABOUT_FORM and about_pictures)
+
+
+def may_not_see(wish: Wish, status: int) -> bool:
+    """Whether a refusal that says nothing of use may have been about the pictures in `wish`."""
+    return pictured(wish) and (status in _ABOUT_FORM or status == _TOO_LARGE)
+
+
+def pictured(wish: Wish) -> bool:
+    """Whether there are pictures in it."""
+    return any(message.images for message in wish.messages)
 
 
 def _defused(message: Message) -> Message:

@@ -1,11 +1,13 @@
-"""From messages to the token ids of a prompt that nobody in them can forge."""
+"""From messages to a prompt that nobody in them can forge."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from brain.engines.llm.chat_prompt import ChatTemplate, Segment, TemplateRefused
+from brain.engines.llm.chat_prompt import ChatTemplate, TemplateRefused
+from brain.engines.llm.marks import Segment
 from brain.engines.llm.native import NativeModel
+from brain.engines.llm.patches import Patch, Patches, Placed, Prompt
 from brain.engines.llm.tool_calls import INNER_MARKERS, MARKERS, THINK_CLOSE, THINK_OPEN
 from brain.engines.ports import EngineFailed, EngineUnavailable, Message, ToolSpec
 
@@ -22,11 +24,17 @@ class Prompter:
     """A model's chat template and what its vocabulary adds to it.
 
     `template` is the template's text, `control` the control tokens' ids by spelling. Raises
-    `EngineUnavailable` if the template is broken.
+    `EngineUnavailable` if the template is broken. `look`: what stands for a picture, of a model
+    that sees.
     """
 
-    def __init__(self, model: NativeModel) -> None:
+    def __init__(
+        self,
+        model: NativeModel,
+        look: Callable[[bytes], Sequence[list[int] | Patch]] | None = None,
+    ) -> None:
         self._model = model
+        self._look = look
         self.control, defined = model.special_tokens()
         self.template = model.chat_template or _FALLBACK
         bos, eos = model.bos_and_eos()
@@ -44,19 +52,30 @@ class Prompter:
         think = model.tokenize(THINK_OPEN, special=True)
         self.banned = tuple(think) if len(think) == 1 else ()
 
-    def tokens(self, messages: Sequence[Message], tools: Sequence[ToolSpec] = ()) -> list[int]:
+    def prompt(self, messages: Sequence[Message], tools: Sequence[ToolSpec] = ()) -> Prompt:
         """The prompt, up to where the reply begins. Raises `EngineFailed`."""
         try:
             segments = self._chat.segments(messages, tools)
         except TemplateRefused as error:
             raise EngineFailed(f"{error}.") from error
-        ids: list[int] = []
-        for segment in _without_thinking(segments):
-            ids += self._model.tokenize(segment.text, special=segment.trusted, continues=bool(ids))
         bos = self._model.bos
-        if bos is not None and ids[:1] != [bos]:
-            ids.insert(0, bos)
-        return ids
+        cells: list[int] = []
+        patches: list[Placed] = []
+        for segment in _without_thinking(segments):
+            if segment.picture is not None and self._look is not None:
+                for piece in self._look(segment.picture):
+                    if isinstance(piece, Patch):
+                        patches.append((len(cells), piece))
+                    cells += piece.ids if isinstance(piece, Patch) else piece
+                continue
+            text, special = segment.text, segment.trusted
+            tokens = self._model.tokenize(text, special=special, continues=bool(cells))
+            if not cells and bos is not None and tokens[:1] != [bos]:
+                tokens.insert(0, bos)
+            cells += tokens
+        if cells and cells[-1] < 0:
+            raise EngineFailed("The chat template ends with a picture: nothing can follow it.")
+        return Prompt(cells, Patches(patches))
 
     def ends(self, token: int) -> bool:
         """Whether the reply ends with `token`."""

@@ -2,7 +2,7 @@
 
 Roles are JSON fields there, but servers (Ollama's, llama.cpp's) render them into one prompt and
 read the control tokens in it wherever they come from: whoever says `<|im_end|>` could forge a turn.
-So what looks like one is broken up by a space, as `brain.engines.llm.chat_prompt` does for
+So what looks like one is broken up by a space, as `brain.engines.llm.marks` does for
 llama.cpp in this process.
 """
 

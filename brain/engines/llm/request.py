@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from brain.engines.llm.patches import Patches
 from brain.engines.llm.sampling import Sampler
 from brain.engines.ports import CancelToken, EngineError
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A request made ready on the engine's thread."""
+    """A request made ready on the engine's thread. `patches`: the pictures in its prompt."""
 
     prompt: list[int]
     sampler: Sampler
     ends: Callable[[int], bool]
     shown: Callable[[int], bytes]
+    patches: Patches = field(default_factory=Patches)
 
 
 @dataclass
@@ -44,8 +46,9 @@ class Request:
 
 @dataclass
 class BatchCounters:
-    """Since the start: tokens of prompts that were computed and that were found in the cache,
-    tokens that were made, batches that were run and those of them that were aborted."""
+    """Since the start: tokens of prompts (and cells of pictures) that were computed and that were
+    found in the cache, tokens that were made, batches that were run and those of them that were
+    aborted."""
 
     prefilled: int = 0
     reused: int = 0

@@ -60,6 +60,7 @@ def llamacpp_options(settings: Settings, model: str) -> LlamaCppOptions:
 
     embedded = model == EMBEDDED
     context = settings.llm_context
+    eyes = "" if embedded else settings.llm_mmproj_path
     return LlamaCppOptions(
         model=_gguf(settings, model),
         name=EMBEDDED if embedded else "",
@@ -70,6 +71,7 @@ def llamacpp_options(settings: Settings, model: str) -> LlamaCppOptions:
         threads=1 if embedded else threads_of(settings),
         max_tokens=min(settings.llm_max_output_tokens, _POCKET_TOKENS if embedded else 1 << 30),
         sampling=Sampling(temperature=0.0 if embedded else settings.llm_temperature),
+        eyes=located(eyes, models_dir(settings.models_dir)) if eyes else None,
     )
 
 
@@ -91,10 +93,13 @@ def _mind(settings: Settings, model: str) -> Rung[LanguageModel]:
         progress(f"{options.model.name}, warming up")
         return await _thinking(engine, settings, given_up)
 
-    def files() -> tuple[Path, ...]:
-        return (_gguf(settings, model),)
-
     embedded = model == EMBEDDED
+
+    def files() -> tuple[Path, ...]:
+        eyes = "" if embedded else settings.llm_mmproj_path
+        more = (located(eyes, models_dir(settings.models_dir)),) if eyes else ()
+        return (_gguf(settings, model), *more)
+
     return Rung("llamacpp", build, check_language_model, embedded, files=files, progress=progress)
 
 

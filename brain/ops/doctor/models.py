@@ -34,6 +34,9 @@ def used_models(settings: Settings, known: Catalog) -> tuple[UsedModel, ...]:
     if settings.llm_backend == "llamacpp" and mind != EMBEDDED:
         on_gpu = settings.llm_gpu_layers != 0
         found.append(_used(known, folder, "LLM_MODEL_PATH", mind, located(mind, folder), on_gpu))
+        if eyes := settings.llm_mmproj_path:
+            path = located(eyes, folder)
+            found.append(_used(known, folder, "LLM_MMPROJ_PATH", eyes, path, on_gpu))
     if settings.stt_backend == "whisper" and ears != EMBEDDED:
         path = Path(located_ears(ears, folder))
         if not path.is_absolute() and not path.exists():

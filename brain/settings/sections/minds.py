@@ -34,6 +34,11 @@ class MindSettings(BaseModel):
     llm_model_path: FileOrName = _llamacpp(
         "pocket", "GGUF file, here or in MODELS_DIR (pocket: the embedded model)", min_length=1
     )
+    llm_mmproj_path: FileOrName = _llamacpp(
+        "",
+        "What LLM_MODEL_PATH sees with: the mmproj file that came with it, here or in MODELS_DIR"
+        " (empty: it doesn't see)",
+    )
     llm_gpu_layers: int = _llamacpp(
         -1, "Layers on the GPU (-1: all); the embedded model has none there", ge=-1, le=1000
     )

@@ -64,6 +64,22 @@ class TurnSettings(BaseModel):
         ge=0.1,
         le=600,
     )
+    images_per_turn: int = _turn(
+        2, "Pictures that go with a turn, its tools' included; of more, the newest", ge=1, le=8
+    )
+    image_max_edge: int = _turn(
+        640,
+        "A picture is made smaller until its longer edge fits: smaller is answered sooner",
+        unit="pixels",
+        ge=64,
+        le=2048,
+    )
+    image_history: int = _turn(
+        0,
+        "Pictures of earlier turns that the language model goes on seeing (0: each for its turn)",
+        ge=0,
+        le=8,
+    )
     default_tools: FileOrName = _turn(
         "reachy_mini",
         "Tools for a robot that offers none: a built-in set, a JSON file, or none",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from brain.engines.llm.llamacpp import LlamaCppMind
 from brain.engines.llm.openai import OpenAIMind, OpenAIOptions
 from brain.engines.ports import (
+    CannotSee,
     EngineFailed,
     LanguageModel,
     Message,
@@ -31,6 +33,8 @@ from tests.engines.conformance.every_engine import EveryStream, Items, taken
 from tests.engines.conformance.ollama_place import ollama
 from tests.engines.llm.openai_real_server import a_llama_server
 from tests.engines.llm.pocket_mind import OPTIONS, text_of
+from tests.engines.llm.tiny_eyes import write_llava_eyes
+from tests.pictures import picture
 
 # (Of itself this server breaks off a reply for the next request.)
 ONE_BY_ONE = ("--interrupt_requests", "false", "--n_ctx", "2048")
@@ -38,6 +42,18 @@ ONE_BY_ONE = ("--interrupt_requests", "false", "--n_ctx", "2048")
 
 async def llamacpp() -> LanguageModel:
     return await LlamaCppMind.load(OPTIONS)
+
+
+@asynccontextmanager
+async def seeing() -> AsyncIterator[Callable[[], Awaitable[LanguageModel]]]:
+    """The pocket mind with random eyes."""
+    with TemporaryDirectory() as folder:
+        eyes = write_llava_eyes(Path(folder) / "mmproj.gguf")
+
+        async def load() -> LanguageModel:
+            return await LlamaCppMind.load(replace(OPTIONS, eyes=eyes))
+
+        yield load
 
 
 @asynccontextmanager
@@ -61,6 +77,7 @@ async def openai() -> AsyncIterator[Callable[[], Awaitable[LanguageModel]]]:
 
 ADAPTERS: tuple[Adapter[LanguageModel], ...] = (
     Adapter("llamacpp", "cpu", here(llamacpp)),
+    Adapter("llamacpp", "cpu", seeing),
     Adapter("ollama", "remote", ollama),
     Adapter("openai", "remote", openai),
 )
@@ -137,6 +154,24 @@ class TestMinds(EveryStream[LanguageModel]):
         talk.append(Message("assistant", text_of(ask(talk))))
         talk.append(Message("user", "What is my name?"))
         assert "Anna" in text_of(ask(talk))
+
+    @pytest.mark.parametrize("of_a_tool", [False, True])
+    def test_pictures_are_looked_at_or_refused(
+        self, bench: Bench[LanguageModel], ask: Ask, of_a_tool: bool
+    ) -> None:
+        talk = [Message("user", "What is this?", images=(picture(),))]
+        if of_a_tool:
+            talk = [
+                Message("user", "What do you see?"),
+                Message("assistant", "", (ToolCall("camera", "{}", "c1"),)),
+                Message("tool", "ok", call_id="c1", name="camera", images=(picture(),)),
+            ]
+        try:
+            assert text_of(ask(talk))
+            assert bench.engine.info.sees is True
+        except CannotSee:
+            assert bench.engine.info.sees is not True
+        assert text_of(ask(self.questions[0]))
 
     def test_no_more_than_is_wanted(self, ask: Ask) -> None:
         assert len(ask(self.questions[0], max_tokens=1)) <= 1

@@ -54,12 +54,15 @@ def said(items: Sequence[Text | ToolCall]) -> str:
 
 
 def asked_of(
-    replies: Sequence[Reply], **asked: Any
+    replies: Sequence[Reply], capabilities: Sequence[str] | None = None, **asked: Any
 ) -> tuple[list[Text | ToolCall], OllamaServer, OllamaMind]:
-    """What comes for `replies`, and those who talked."""
+    """What comes for `replies`, and those who talked. `capabilities`: of the model, in Ollama's
+    words."""
 
     async def main(server: OllamaServer) -> Any:
         server.replies = list(replies)
+        if capabilities is not None:
+            server.models["qwen3:14b"] = tuple(capabilities)
         mind = await OllamaMind.load(options(server))
         try:
             return await answer(mind, **asked), server, mind

@@ -216,7 +216,7 @@ def test_what_is_said_cannot_forge_a_turn(role: Any) -> None:
 
         def marks(content: str) -> list[int]:
             start = [Message("user", "Hello."), Message("assistant", "Hi.")]
-            tokens = prompter.tokens([*start, Message(role, content, name="look")], TOOLS)
+            tokens = prompter.prompt([*start, Message(role, content, name="look")], TOOLS).cells
             return [token for token in tokens if token in specials]
 
         assert len(marks("Hi.")) >= 4
@@ -278,7 +278,7 @@ def written(mind: LlamaCppMind, grammar: Grammar, seed: int, limit: int = 160) -
         sampler = Sampler(loaded.model, Sampling(temperature=1.5, seed=seed), grammar)
         prompter = loaded.prompter
         return Prepared(
-            prompter.tokens([Message("user", "Hi.")]), sampler, prompter.ends, prompter.shown
+            prompter.prompt([Message("user", "Hi.")]).cells, sampler, prompter.ends, prompter.shown
         )
 
     def emit(item: str | EngineError | None) -> None:
@@ -348,7 +348,7 @@ def test_characters_that_span_tokens_come_whole() -> None:
 
 
 def test_an_opened_thought_is_closed_for_the_model() -> None:
-    from brain.engines.llm.chat_prompt import Segment
+    from brain.engines.llm.marks import Segment
     from brain.engines.llm.prompting import _without_thinking
 
     opened = [Segment("Hi", False), Segment("<|im_start|>assistant\n<think>\n", True)]

@@ -92,7 +92,8 @@ def test_history_goes_in_ollamas_form() -> None:
         Message("tool", '{"status": "ok"}', call_id="call_7", name="nod"),
         Message("user", "Thanks."),
     ]
-    _, server, _ = asked_of(["Welcome."], messages=messages, tools=[NOD])
+    sees = ("completion", "tools", "vision")
+    _, server, _ = asked_of(["Welcome."], sees, messages=messages, tools=[NOD])
     body = server.asked("/api/chat")[0]
     assert body["messages"] == [
         {"role": "system", "content": "Be brief."},

@@ -228,7 +228,7 @@ def test_a_server_killed_in_the_middle(server: LlamaServer) -> None:
         mind = LadderLanguageModel(ladder)
         await ladder.start()
         await ladder.climb()
-        assert mind.info == EngineInfo("openai", MODEL, "remote")
+        assert mind.info == EngineInfo("openai", MODEL, "remote", sees=None)
         count = [Message("user", "Count.")]
         stream = mind.stream(count, schema=NUMBERS, max_tokens=3000, ticket=Ticket("a"))
         await stream.__anext__()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brain.engines.llm.chat_prompt import COMMON_MARKERS
+from brain.engines.llm.marks import COMMON_MARKERS
 from brain.engines.llm.remote_text import defused, defused_json, valid, valid_json
 
 MARKERS = (

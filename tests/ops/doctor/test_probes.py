@@ -264,6 +264,21 @@ def test_models_are_found_read_and_weighed(tmp_path: Path) -> None:
     assert "pins.json" in models.look(settings, hashed=False).trouble
 
 
+def test_what_a_mind_sees_with_is_looked_for(tmp_path: Path) -> None:
+    values: dict[str, Any] = {
+        "llm_backend": "llamacpp", "models_dir": str(tmp_path),
+        "llm_model_path": "Qwen2.5-VL-3B-Instruct-Q4_K_M.gguf",
+    }  # fmt: skip
+    known = catalog.load()
+    eyes = "mmproj-Qwen2.5-VL-3B-Instruct-Q8_0.gguf"
+    (tmp_path / eyes).write_bytes(bytes(1000))
+    mind, found, *_ = models.used_models(Settings(**values, llm_mmproj_path=eyes), known)
+    assert (found.setting, found.there) == ("LLM_MMPROJ_PATH", True)
+    assert found.model == mind.model == "qwen2.5-vl-3b-q4_k_m"
+    _, gone, *_ = models.used_models(Settings(**values, llm_mmproj_path="own.gguf"), known)
+    assert (gone.setting, gone.there, gone.model) == ("LLM_MMPROJ_PATH", False, "")
+
+
 def test_every_profile_uses_the_models_that_it_wants() -> None:
     known = catalog.load()
     from brain.settings.layers import profile_layer

@@ -14,7 +14,8 @@ import llama_cpp
 import numpy as np
 import torch
 
-from brain.engines.llm.chat_prompt import ChatTemplate, Segment
+from brain.engines.llm.chat_prompt import ChatTemplate
+from brain.engines.llm.marks import Segment
 from tools.pocket.mind.__main__ import chat_template, dialogues
 from tools.pocket.mind.model import Mind, Shape
 from tools.pocket.mind.plans import planning

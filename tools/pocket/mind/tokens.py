@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from brain.engines.llm.chat_prompt import Segment
+from brain.engines.llm.marks import Segment
 
 VOCAB_SIZE = 1536
 END = "<|im_end|>"

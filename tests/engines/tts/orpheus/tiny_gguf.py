@@ -7,12 +7,13 @@ and then a token of no sound, and in the end the end of speech.
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tests.engines.gguf_file import ARRAY, BOOL, FLOAT32, INT32, STRING, UINT32, write_gguf
 
 VOCABULARY = 156_940
 END = 128_258
@@ -23,10 +24,7 @@ _CONSTANT, _BEGINNING = 7, 8
 """The dimension that is the same for all tokens, and the one that only the start of speech has;
 those before them are the places'."""
 
-_UINT32, _INT32, _FLOAT32, _BOOL, _STRING, _ARRAY = 4, 5, 6, 7, 8, 9
-_F32, _F16 = 0, 1
 _NORMAL, _CONTROL = 1, 3
-_ALIGNMENT = 32
 
 
 def write_orpheus(
@@ -37,46 +35,34 @@ def write_orpheus(
     `orderly`: it ends after whole frames alone, `likely_end` after each, and garbage between two
     tokens doesn't make it lose its place; so it says something each time.
     """
-    tensors = _tensors(np.random.default_rng(seed), likely_end, orderly)
-    header = struct.pack("<4sIQQ", b"GGUF", 3, len(tensors), len(_FACTS) + 3)
-    for key, (kind, value) in _FACTS.items():
-        header += _text(key) + struct.pack("<I", kind) + _plain(kind, value)
     tokens, kinds = _vocabulary()
-    header += _array("tokenizer.ggml.tokens", _STRING, b"".join(map(_text, tokens)), len(tokens))
-    types = np.array(kinds, np.int32).tobytes()
-    header += _array("tokenizer.ggml.token_type", _INT32, types, len(kinds))
-    header += _array("tokenizer.ggml.merges", _STRING, _text("a b"), 1)
-    place = 0
-    for name, data in tensors.items():
-        header += _text(name) + struct.pack("<I", data.ndim)
-        header += struct.pack(f"<{data.ndim}Q", *reversed(data.shape))
-        header += struct.pack("<IQ", _F16 if data.dtype == np.float16 else _F32, place)
-        place += _padded(data.nbytes)
-    with path.open("wb") as file:
-        file.write(header.ljust(_padded(len(header)), b"\0"))
-        for data in tensors.values():
-            file.write(data.tobytes().ljust(_padded(data.nbytes), b"\0"))
-    return path
+    facts = _FACTS | {
+        "tokenizer.ggml.tokens": (ARRAY, (STRING, tokens)),
+        "tokenizer.ggml.token_type": (ARRAY, (INT32, kinds)),
+        "tokenizer.ggml.merges": (ARRAY, (STRING, ["a b"])),
+    }
+    tensors = _tensors(np.random.default_rng(seed), likely_end, orderly)
+    return write_gguf(path, facts, tensors)
 
 
 _FACTS: dict[str, tuple[int, Any]] = {
-    "general.architecture": (_STRING, "llama"),
-    "general.name": (_STRING, "A babbling stand-in for Orpheus"),
-    "llama.context_length": (_UINT32, _CONTEXT),
-    "llama.embedding_length": (_UINT32, _WIDTH),
-    "llama.block_count": (_UINT32, _LAYERS),
-    "llama.feed_forward_length": (_UINT32, _HIDDEN),
-    "llama.attention.head_count": (_UINT32, _HEADS),
-    "llama.attention.head_count_kv": (_UINT32, 1),
-    "llama.attention.layer_norm_rms_epsilon": (_FLOAT32, 1e-5),
-    "llama.rope.dimension_count": (_UINT32, _WIDTH // _HEADS),
-    "llama.rope.freq_base": (_FLOAT32, 500_000.0),
-    "llama.vocab_size": (_UINT32, VOCABULARY),
-    "tokenizer.ggml.model": (_STRING, "gpt2"),
-    "tokenizer.ggml.pre": (_STRING, "llama-bpe"),
-    "tokenizer.ggml.bos_token_id": (_UINT32, 128_000),
-    "tokenizer.ggml.eos_token_id": (_UINT32, 128_009),
-    "tokenizer.ggml.add_bos_token": (_BOOL, True),
+    "general.architecture": (STRING, "llama"),
+    "general.name": (STRING, "A babbling stand-in for Orpheus"),
+    "llama.context_length": (UINT32, _CONTEXT),
+    "llama.embedding_length": (UINT32, _WIDTH),
+    "llama.block_count": (UINT32, _LAYERS),
+    "llama.feed_forward_length": (UINT32, _HIDDEN),
+    "llama.attention.head_count": (UINT32, _HEADS),
+    "llama.attention.head_count_kv": (UINT32, 1),
+    "llama.attention.layer_norm_rms_epsilon": (FLOAT32, 1e-5),
+    "llama.rope.dimension_count": (UINT32, _WIDTH // _HEADS),
+    "llama.rope.freq_base": (FLOAT32, 500_000.0),
+    "llama.vocab_size": (UINT32, VOCABULARY),
+    "tokenizer.ggml.model": (STRING, "gpt2"),
+    "tokenizer.ggml.pre": (STRING, "llama-bpe"),
+    "tokenizer.ggml.bos_token_id": (UINT32, 128_000),
+    "tokenizer.ggml.eos_token_id": (UINT32, 128_009),
+    "tokenizer.ggml.add_bos_token": (BOOL, True),
 }
 
 
@@ -139,22 +125,3 @@ def _vocabulary() -> tuple[list[str], list[int]]:
     tokens += [f"<|special{index}|>" for index in range(128_000, _FIRST_CUSTOM)]
     tokens += [f"<custom_token_{index}>" for index in range(VOCABULARY - _FIRST_CUSTOM)]
     return tokens, [_NORMAL] * 128_000 + [_CONTROL] * (VOCABULARY - 128_000)
-
-
-def _text(text: str) -> bytes:
-    data = text.encode()
-    return struct.pack("<Q", len(data)) + data
-
-
-def _plain(kind: int, value: Any) -> bytes:
-    if kind == _STRING:
-        return _text(value)
-    return struct.pack({_UINT32: "<I", _FLOAT32: "<f", _BOOL: "<?"}[kind], value)
-
-
-def _array(key: str, kind: int, data: bytes, count: int) -> bytes:
-    return _text(key) + struct.pack("<IIQ", _ARRAY, kind, count) + data
-
-
-def _padded(size: int) -> int:
-    return -(-size // _ALIGNMENT) * _ALIGNMENT

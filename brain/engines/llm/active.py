@@ -1,0 +1,90 @@
+"""The replies under way in a batcher, and what of each goes into the next batch."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from brain.engines.llm.native import Entry
+from brain.engines.llm.request import Prepared, Request
+from brain.engines.llm.sequences import Slot
+
+SHARED_PIECE = 64
+"""A newcomer's prompt goes in smaller pieces while others are being answered, not to stall them."""
+
+
+@dataclass
+class Active:
+    """A reply under way. `tokens`: the cells of its prompt and what has been made; those of them
+    that are in the context's memory are the slot's. The logits after the last one make the next
+    one."""
+
+    request: Request
+    ready: Prepared
+    slot: Slot
+    budget: int
+    tokens: list[int]
+    text: codecs.IncrementalDecoder = field(
+        default_factory=lambda: codecs.getincrementaldecoder("utf-8")("replace")
+    )
+
+    @property
+    def made(self) -> int:
+        return len(self.tokens) - len(self.ready.prompt)
+
+    @property
+    def missing(self) -> int:
+        return len(self.tokens) - len(self.slot.tokens)
+
+    @property
+    def missing_text(self) -> int:
+        """Of `missing`, how many tokens come before the next picture."""
+        here = len(self.slot.tokens)
+        return self.ready.patches.text_until(here, len(self.tokens)) - here
+
+    def where(self, index: int) -> int:
+        """The position of the cell at `index`."""
+        return self.ready.patches.position(index)
+
+
+@dataclass(frozen=True)
+class Share:
+    """What a batch holds of one reply: `size` tokens; `asked` is the entry with logits, if any."""
+
+    active: Active
+    size: int
+    asked: int | None
+
+
+def filled(under_way: Sequence[Active], batch: int) -> tuple[list[Entry], list[Share]]:
+    """The next batch, of at most `batch` tokens: the newest token of each reply, then pieces of
+    prompts. What is next of a prompt may be a picture: that goes elsewhere."""
+    entries: list[Entry] = []
+    shares: list[Share] = []
+    speaking = [active for active in under_way if active.missing == 1]
+    reading = [a for a in under_way if a.missing > 1 and a.missing_text > 0]
+    room = batch
+    for active in speaking[:room]:
+        _add(active, 1, entries, shares)
+    room -= len(entries)
+    if entries:
+        room = min(room, SHARED_PIECE)
+    for count, active in enumerate(reading):
+        size = min(active.missing_text, room // (len(reading) - count))
+        room -= size
+        if size:
+            _add(active, size, entries, shares)
+    return entries, shares
+
+
+def _add(active: Active, size: int, entries: list[Entry], shares: list[Share]) -> None:
+    start, sequence = len(active.slot.tokens), active.slot.sequence
+    last = len(active.tokens) - 1
+    position = active.where(start)
+    entries += [
+        Entry(active.tokens[index], position + index - start, sequence, index == last)
+        for index in range(start, start + size)
+    ]
+    asked = len(entries) - 1 if start + size > last else None
+    shares.append(Share(active, size, asked))
