@@ -17,7 +17,7 @@ from brain.dialogue.sessions import Sessions
 from brain.engines.loader import EngineSet
 from brain.engines.ports import EngineUnavailable
 from brain.engines.unfinished import Loads
-from brain.history.keeper import HistoryKeeper, Restored
+from brain.history.port import Keeper, Restored
 from brain.house import ConfigError, history_keeper, house_rules, way_in, with_usable_files
 from brain.ops.announce import Announcement, announce
 from brain.ops.notify import Notifier, watchdog_interval_s
@@ -136,13 +136,14 @@ def sessions_of(
     )
 
 
-async def restore(sessions: Sessions, keeper: HistoryKeeper) -> None:
+async def restore(sessions: Sessions, keeper: Keeper) -> None:
     """Start the keeper, and give the sessions what it has kept."""
 
     def found(one: Restored) -> None:
         sessions.restore(one.robot, one.kept, age_s=one.age_s)
 
-    keeper.forgotten, keeper.found_late = sessions.forget, found
+    keeper.forgotten, keeper.taken = sessions.forget, sessions.taken
+    keeper.found_late = found
     for one in await keeper.start():
         found(one)
 
@@ -152,7 +153,7 @@ async def _load(
     engines: EngineSet,
     serves: asyncio.Event,
     notifier: Notifier,
-    keeper: HistoryKeeper | None = None,
+    keeper: Keeper | None = None,
 ) -> None:
     """Load the engines while the sockets are open already; sets `serves` when some do. Goes on to
     tell the manager how they stand until cancelled."""

@@ -3,6 +3,7 @@ needs to know."""
 
 from __future__ import annotations
 
+import importlib.util
 import ipaddress
 import json
 import logging
@@ -17,6 +18,7 @@ from brain.dialogue.pictures import PictureLimits
 from brain.engines.ports import ToolSpec
 from brain.history.database import Limits
 from brain.history.keeper import HistoryKeeper
+from brain.history.port import Keeper
 from brain.persona.character import DEFAULT_INSTRUCTIONS, character, characters
 from brain.settings import SPECS, Problem, Settings
 from brain.settings.access import Access, access_of, had_tokens_before, remember_tokens
@@ -44,6 +46,7 @@ def with_usable_files(settings: Settings, *, lenient: bool) -> Settings:
     """
     settings = _with_usable_file(settings, "SERVER_HOST", _address, lenient)
     settings = _with_usable_file(settings, "PERSONA_FILE", _instructions, lenient)
+    settings = _with_usable_file(settings, "HISTORY_STORE", _store, lenient)
     return _with_usable_file(settings, "DEFAULT_TOOLS", _tools, lenient)
 
 
@@ -119,10 +122,14 @@ def house_rules(settings: Settings) -> HouseRules:
     )
 
 
-def history_keeper(settings: Settings, environ: Mapping[str, str]) -> HistoryKeeper | None:
+def history_keeper(settings: Settings, environ: Mapping[str, str]) -> Keeper | None:
     """What keeps conversations over a restart; None: nothing does, as the settings have it."""
     if settings.history_store == "off" or settings.history_minutes == 0:
         return None
+    if settings.shared_history:
+        from brain.history.shared import SharedKeeper
+
+        return SharedKeeper(settings.history_store, age_s=settings.history_minutes * 60)
     limits = Limits(
         age_s=settings.history_minutes * 60,
         robots=settings.history_robots,
@@ -159,6 +166,14 @@ def _address(settings: Settings) -> None:
         raise ConfigError(
             f"SERVER_HOST={host}: neither an address (0.0.0.0 is every network) nor a name of one"
         ) from error
+
+
+def _store(settings: Settings) -> None:
+    if settings.shared_history and importlib.util.find_spec("redis") is None:
+        raise ConfigError(
+            "HISTORY_STORE is an address, and the package redis isn't here: install the brain with"
+            " its extra fleet"
+        )
 
 
 def _instructions(settings: Settings) -> str:

@@ -30,7 +30,7 @@ from brain.dialogue.sessions import Sessions
 from brain.engines.gpu_memory import this_gpu
 from brain.engines.ladder import EngineState
 from brain.engines.loader import EngineSet
-from brain.history.keeper import HistoryKeeper
+from brain.history.port import Keeper
 from brain.ops import health
 from brain.ops.listening import listening_socket
 from brain.persona.moods import EMOTION_ALIASES, EMOTIONS
@@ -61,7 +61,7 @@ def build_app(
     *,
     serves: asyncio.Event,
     stop: asyncio.Event,
-    keeper: HistoryKeeper | None = None,
+    keeper: Keeper | None = None,
     access: Access | None = None,
 ) -> FastAPI:
     """The web application. `serves`: the embedded engines do. `stop`: the brain is going down.
@@ -106,7 +106,7 @@ def build_app(
             access=access,
             gpu=this_gpu().look(),
             history=health.HistoryState(
-                kept=keeper is not None,
+                store=keeper.kind if keeper is not None else "",
                 reason=keeper.reason if keeper is not None else "",
                 note=keeper.note if keeper is not None else "",
             ),

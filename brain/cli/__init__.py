@@ -105,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
         dest="history_command", metavar="COMMAND", required=True
     )
     history_commands.add_parser(
-        "list", parents=[common], help="show the robots whose conversation is on disk"
+        "list", parents=[common], help="show the robots whose conversation is kept"
     )
     forgotten = history_commands.add_parser(
         "forget", parents=[common], help="delete the conversation of a robot"

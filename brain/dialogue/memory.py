@@ -23,14 +23,34 @@ class Kept:
     last_reply: int
 
 
+@dataclass(frozen=True)
+class Claim:
+    """What a store knows of a robot whose session begins in this process.
+
+    `ours`: what this process has of the robot is the newest there is, if it has anything; else
+    `kept` is (None: nothing is kept of it). `above`: numbers up to this may have been given out
+    by a process that can't be asked.
+    """
+
+    kept: Kept | None = None
+    ours: bool = True
+    above: int = 0
+
+
 class MemoryStore(Protocol):
     """Outlives the process. Called on the event loop's thread: it returns at once, never raises."""
+
+    async def claim(self, robot: str) -> Claim:
+        """A session of this robot begins: whoever held it before writes no more.
+
+        May take a second where the store is shared with other processes; never raises.
+        """
 
     def keep(self, robot: str, kept: Kept, *, connected: bool) -> None:
         """This is the robot's memory from now on. While it is `connected` it doesn't age."""
 
     def forget(self, robot: str) -> None:
-        """Nothing of this robot is to be kept."""
+        """This process has nothing of this robot any more. Nor has a store that is its alone."""
 
 
 @dataclass
@@ -57,6 +77,10 @@ class RobotMemory:
         """The session has ended; the numbers need no room any more."""
         self.connected = False
         self.keep()
+
+    def rise(self, above: int) -> None:
+        """Give out no number up to this one."""
+        self.last_turn, self.last_reply = max(self.last_turn, above), max(self.last_reply, above)
 
     def count(self, last_turn: int, last_reply: int) -> None:
         """The numbers of the newest turn and reply; written before their room is used up."""

@@ -9,11 +9,12 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
+from weakref import WeakValueDictionary
 
 from brain.dialogue import outputs
 from brain.dialogue.config import HouseRules, SessionConfig
 from brain.dialogue.history import History
-from brain.dialogue.memory import Kept, MemoryStore, RobotMemory
+from brain.dialogue.memory import Claim, Kept, MemoryStore, RobotMemory
 from brain.dialogue.session import Engines, Session
 
 _REPLACED = outputs.Closed(4001, "replaced_by_newer_session")
@@ -105,6 +106,8 @@ class Sessions:
         self._clock = clock
         self._store = store
         self._open: dict[str, Connection] = {}
+        # Sessions of one robot open one after another: its store may take its time to answer.
+        self._opening: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._memories: OrderedDict[str, tuple[float, RobotMemory]] = OrderedDict()
         self._going_down = False
 
@@ -142,31 +145,55 @@ class Sessions:
         that has rebooted counts from 0 again. `address`: of the peer; empty ones aren't counted.
         `defaults`: of this wire, where it has its own. Raises `Full` or `GoingDown`.
         """
+        known = robot_id or f"anonymous-{secrets.token_hex(4)}"
+        async with self._opening.setdefault(known, asyncio.Lock()):
+            self._check_up()
+            await self._end_older(known)
+            self._check_room(address)
+            if robot_id:
+                self._make_room(known)
+            store = self._store if robot_id else None
+            claim = await store.claim(known) if store is not None else Claim()
+            self._check_up()
+            self._check_room(address)
+            memory, resumed = self._memory_of(known if robot_id else None, claim)
+            self.counters.registered += 1
+            self.counters.resumed += resumed
+            house = replace(self.house, defaults=defaults) if defaults is not None else self.house
+            session = Session(secrets.token_hex(8), known, self._engines, house, memory)
+            connection = Connection(session, resumed, caller or Caller(), address)
+            self._open[known] = connection
+            memory.opened()
+            return connection
+
+    def _check_up(self) -> None:
         if self._going_down:
             raise GoingDown("the brain is going down; come back")
-        known = robot_id or f"anonymous-{secrets.token_hex(4)}"
-        while (older := self._open.get(known)) is not None:
+
+    async def _end_older(self, robot: str) -> None:
+        while (older := self._open.get(robot)) is not None:
             older.session.hang_up(_REPLACED.code, _REPLACED.reason)
             await older.finished.wait()
-            self._forget(known, older)
+            self._forget(robot, older)
+
+    def _check_room(self, address: str) -> None:
         same = sum(other.address == address for other in self._open.values() if address)
         if len(self._open) >= self._max_sessions or same >= self._per_address:
             self.counters.refused += 1
             raise Full("full for this address" if same >= self._per_address else "full", 5)
-        memory = self._recall(known) if robot_id else None
-        resumed = memory is not None
-        self.counters.registered += 1
-        self.counters.resumed += resumed
+
+    def _memory_of(self, robot: str | None, claim: Claim) -> tuple[RobotMemory, bool]:
+        """The memory that a session goes on with, and whether it is an earlier one's."""
+        if robot is None:
+            return self._remembered(None, Kept((), 0, 0)), False
+        _, memory = self._memories.get(robot, (0.0, None)) if claim.ours else (0.0, None)
+        resumed = memory is not None or claim.kept is not None
         if memory is None:
-            memory = self._remembered(known if robot_id else None, Kept((), 0, 0))
-        if robot_id:
-            self._memories[known] = (self._clock(), memory)
-        house = replace(self.house, defaults=defaults) if defaults is not None else self.house
-        session = Session(secrets.token_hex(8), known, self._engines, house, memory)
-        connection = Connection(session, resumed, caller or Caller(), address)
-        self._open[known] = connection
-        memory.opened()
-        return connection
+            memory = self._remembered(robot, claim.kept or Kept((), 0, 0))
+        memory.rise(claim.above)
+        self._memories[robot] = (self._clock(), memory)
+        self._memories.move_to_end(robot)
+        return memory, resumed
 
     def close(self, connection: Connection) -> None:
         """The session has ended; its robot's memory stays for a while."""
@@ -192,6 +219,11 @@ class Sessions:
         else:
             self._drop(robot)
 
+    def taken(self, robot: str) -> None:
+        """Another process has this robot's newest session: one that is open here ends."""
+        if (older := self._open.get(robot)) is not None:
+            older.session.hang_up(_REPLACED.code, _REPLACED.reason)
+
     async def drain(self, timeout_s: float) -> None:
         """Take no new sessions, let replies under way end for so long, then end all sessions."""
         self._going_down = True
@@ -214,7 +246,8 @@ class Sessions:
                 self._memories[robot] = (self._clock(), memory)
                 memory.closed()
 
-    def _recall(self, robot: str) -> RobotMemory | None:
+    def _make_room(self, robot: str) -> None:
+        """For this robot's memory; those that are too old go in any case."""
         now = self._clock()
         for known, (left_at, _) in list(self._memories.items()):
             if known not in self._open and now - left_at > self._memory_s:
@@ -224,10 +257,6 @@ class Sessions:
             if gone is None:
                 break
             self._drop(gone)
-        entry = self._memories.get(robot)
-        if entry is not None:
-            self._memories.move_to_end(robot)
-        return entry[1] if entry else None
 
     def _remembered(self, robot: str | None, kept: Kept) -> RobotMemory:
         """A memory that is written down as it changes; a stranger's (None) never is."""

@@ -16,16 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from brain.dialogue.memory import Kept
+from brain.dialogue.memory import Claim, Kept
 from brain.history.database import Database, Limits, Row, is_damage, set_aside
+from brain.history.port import POLL_S, Restored, tell_nobody
 from brain.history.records import BadRecord, decode, encode
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-POLL_S = 2.0
-"""A running brain learns within so long that a robot was forgotten from outside."""
 RETRY_S = 5.0
 """Between two tries of a disk that failed."""
 _START_S = 5.0
@@ -37,15 +36,6 @@ _JUMP_S = 5.0
 
 
 @dataclass(frozen=True)
-class Restored:
-    """What was found of a robot, who was last there `age_s` seconds ago."""
-
-    robot: str
-    kept: Kept
-    age_s: float
-
-
-@dataclass(frozen=True)
 class _Wanted:
     """`kept` None: the robot is to be forgotten."""
 
@@ -54,10 +44,8 @@ class _Wanted:
 
 
 class HistoryKeeper:
-    """A `MemoryStore` in `folder`. Start it once, close it once; both from the event loop.
+    """A `Keeper` in `folder`, of this process alone.
 
-    On the event loop, `forgotten` is called for a robot that another process has deleted, and
-    `found_late` for each that was found only after `start` had to give up.
     `clock`: seconds since 1970, as far as this machine knows. `steady`: seconds of a clock that
     nobody sets, and that goes on while the machine sleeps.
     """
@@ -70,8 +58,9 @@ class HistoryKeeper:
         clock: Callable[[], float] = time.time,
         steady: Callable[[], float] | None = None,
     ) -> None:
-        self.forgotten: Callable[[str], None] = _tell_nobody
-        self.found_late: Callable[[Restored], None] = _tell_nobody
+        self.forgotten: Callable[[str], None] = tell_nobody
+        self.taken: Callable[[str], None] = tell_nobody
+        self.found_late: Callable[[Restored], None] = tell_nobody
         self._folder = folder
         self._limits = limits
         self._clock = clock
@@ -91,6 +80,11 @@ class HistoryKeeper:
         self._thread: threading.Thread | None = None
 
     # -- for the event loop's thread -----------------------------------------------------------
+
+    @property
+    def kind(self) -> str:
+        """See `Keeper`."""
+        return "sqlite"
 
     @property
     def reason(self) -> str:
@@ -118,6 +112,10 @@ class HistoryKeeper:
         except asyncio.TimeoutError:
             self._fell(f"the disk of {self._folder} doesn't answer")
             return ()
+
+    async def claim(self, robot: str) -> Claim:  # noqa: ARG002 - the port's
+        """See `MemoryStore`. All that there was is in this process's memory since the start."""
+        return Claim()
 
     def keep(self, robot: str, kept: Kept, *, connected: bool) -> None:
         """See `MemoryStore`. Of several that wait to be written, the last one is."""
@@ -298,10 +296,6 @@ def _steady() -> float:
     if hasattr(time, "CLOCK_BOOTTIME"):  # Linux
         return time.clock_gettime(time.CLOCK_BOOTTIME)
     return time.monotonic()
-
-
-def _tell_nobody(_: object) -> None:
-    """Until somebody cares."""
 
 
 def _restored(row: Row, now: float) -> Restored | None:

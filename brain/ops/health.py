@@ -34,11 +34,11 @@ class Report:
 
 @dataclass(frozen=True)
 class HistoryState:
-    """Whether conversations outlive the brain. `reason`: why they don't though they should;
-    `note`: what a person should know of even so.
+    """Whether conversations outlive the brain. `store`: in what (empty: they don't); `reason`: why
+    they don't though they should; `note`: what a person should know of even so.
     """
 
-    kept: bool = False
+    store: str = ""
     reason: str = ""
     note: str = ""
 
@@ -155,7 +155,7 @@ def ready(
             "cap": settings.gpu_utilization_cap,
         },
         "history": {
-            "store": "sqlite" if history.kept and not history.reason else "memory",
+            "store": history.store if history.store and not history.reason else "memory",
             "degraded": bool(history.reason),
             "reason": history.reason,
             "note": history.note,

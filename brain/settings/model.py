@@ -54,6 +54,11 @@ class Settings(
         return self.llm_backend == "llamacpp" and self.llm_model_path == "pocket"
 
     @property
+    def shared_history(self) -> bool:
+        """Whether conversations are kept where other brains find them, too."""
+        return "://" in self.history_store
+
+    @property
     def origins(self) -> Mapping[str, str]:
         """Where each value came from, by the setting's name; "default" where nobody set it."""
         return MappingProxyType({name: self._origins.get(name, "default") for name in SPECS})

@@ -12,7 +12,6 @@ SttBackend = Literal["whisper", "openai"]
 TtsBackend = Literal["auto", "orpheus", "piper", "espeak", "openai", "off"]
 OrpheusBackend = Literal["auto", "llamacpp", "vllm", "server"]
 EchoMode = Literal["half_duplex", "guard", "none"]
-HistoryStore = Literal["sqlite", "off"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 Device = Literal["cpu", "cuda"]
 ComputeType = Literal[
@@ -29,6 +28,13 @@ def _in_home(value: str) -> str:
 
 # What may be a file, beside names that are none.
 FileOrName = Annotated[str, AfterValidator(_in_home)]
+
+
+def _word_in_lower_case(value: str) -> str:
+    return value if "://" in value else value.lower()
+
+
+HistoryStore = Annotated[str, AfterValidator(_word_in_lower_case)]
 
 KEEP_ALIVE: dict[str, Any] = {
     "pattern": r"^-?\d+(\.\d+)?(ms|s|m|h)?$",
@@ -54,6 +60,12 @@ URLS: dict[str, Any] = {
 URLS_OR_NONE: dict[str, Any] = {
     "pattern": rf"^({_URL}(\s*,\s*{_URL})*)?$",
     "pattern_means": "an address such as http://localhost:8000/v1, or several, commas between",
+}
+HISTORY_STORE: dict[str, Any] = {
+    "pattern": r"^((?i:sqlite|off)|rediss?://([^\s:/@?#,]*(:[^\s:/@?#,]*)?@)?"
+    r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?(/\d{0,4})?)$",
+    "pattern_means": "sqlite, off, or an address such as redis://:PASSWORD@HOST:6379/0 (in a"
+    " password, signs such as @ and / are written %40 and %2F)",
 }
 _ORIGIN = r"(https?://[A-Za-z0-9._-]+(:\d{1,5})?|https?://\[[0-9A-Fa-f:.]+\](:\d{1,5})?|null)"
 ORIGINS: dict[str, Any] = {

@@ -10,7 +10,7 @@ import pytest
 from brain.dialogue import events, outputs
 from brain.dialogue.config import HouseRules
 from brain.dialogue.history import History
-from brain.dialogue.memory import Kept, RobotMemory
+from brain.dialogue.memory import Claim, Kept, RobotMemory
 from brain.dialogue.session import Engines
 from brain.dialogue.sessions import Connection, Full, GoingDown, Sessions
 from tests.scripted_engines import (
@@ -244,6 +244,9 @@ class Shelf:
     def __init__(self) -> None:
         self.kept: dict[str, tuple[Kept, bool]] = {}
         self.told = 0
+
+    async def claim(self, robot: str) -> Claim:
+        return Claim()
 
     def keep(self, robot: str, kept: Kept, *, connected: bool) -> None:
         self.kept[robot] = (kept, connected)

@@ -218,13 +218,13 @@ def test_ready_tells_of_bad_settings() -> None:
 def test_conversations_that_would_be_lost_are_told_of_but_hold_up_nobody() -> None:
     engines = [VAD, EARS, VLLM, ESPEAK]
     lost = ready(
-        rtx3090ti(), engines, version="1", history=HistoryState(kept=True, reason="disk full")
+        rtx3090ti(), engines, version="1", history=HistoryState(store="sqlite", reason="disk full")
     )
     assert lost.status == 200
     assert lost.body["degraded"]
     assert lost.body["history"]["store"] == "memory"
     assert lost.body["history"]["reason"] == "disk full"
-    kept = ready(rtx3090ti(), engines, version="1", history=HistoryState(kept=True)).body
+    kept = ready(rtx3090ti(), engines, version="1", history=HistoryState(store="sqlite")).body
     assert not kept["degraded"]
     assert kept["history"]["store"] == "sqlite"
     wanted_so = ready(rtx3090ti(), engines, version="1").body

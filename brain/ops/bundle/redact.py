@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from pydantic import SecretStr
 
@@ -21,6 +21,7 @@ MASK = "***"
 _MOST_BYTES = 1 << 20
 """Of a file of secrets; the brain takes a smaller one."""
 _SECRET_NAME = re.compile(r"TOKEN|KEY|SECRET|PASSWORD|PASSWD|CREDENTIAL", re.IGNORECASE)
+_PASSWORD = re.compile(r"\w+://[^/\s:@]*:([^/\s@]+)@")
 _LOOKS = (
     # In an address: ?token=…, and user:password@host.
     (re.compile(r"([?&](?:token|key|api_key|access_token)=)[^&\s\"'<>]+", re.IGNORECASE), r"\1***"),
@@ -64,10 +65,13 @@ def secrets_of(settings: Settings, environ: Mapping[str, str]) -> set[str]:
         value = getattr(settings, spec.attribute)
         if isinstance(value, SecretStr):
             found.add(value.get_secret_value())
+        elif isinstance(value, str):
+            found |= set(_passwords(value))
     for layer in layers_above_the_profile((), environ, config_dir(environ), Path()):
         for one in layer.assignments:
             if _is_secret(one.name):
                 found |= set(_from(one.name, one.value))
+            found |= set(_passwords(one.value))
     # Several may be given, separated by commas.
     found |= {part.strip() for value in tuple(found) for part in value.split(",")}
     return {secret for secret in found if secret} | set(_credentials(environ))
@@ -89,6 +93,13 @@ def _from(name: str, value: str) -> Iterator[str]:
         yield from _lines(Path(value))
     elif not value.isdecimal() or len(value) >= 6:  # "MAX_TOKENS=256" is none
         yield value
+
+
+def _passwords(value: str) -> Iterator[str]:
+    """Those in addresses (redis://:password@host), as they stand there and as they are meant."""
+    for password in _PASSWORD.findall(value):
+        yield password
+        yield unquote(password)
 
 
 def _credentials(environ: Mapping[str, str]) -> Iterator[str]:

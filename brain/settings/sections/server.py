@@ -7,7 +7,7 @@ from functools import partial
 from pydantic import BaseModel, SecretStr
 
 from brain.settings.fields import setting
-from brain.settings.values import ORIGINS, FileOrName, HistoryStore, LogLevel
+from brain.settings.values import HISTORY_STORE, ORIGINS, FileOrName, HistoryStore, LogLevel
 
 _server = partial(setting, group="Server")
 
@@ -99,11 +99,16 @@ class ServerSettings(BaseModel):
         ge=0,
         le=10080,
     )
-    history_robots: int = _server(50, "Robots whose conversation is kept", ge=1, le=10000)
+    history_robots: int = _server(50, "Robots whose conversation this brain keeps", ge=1, le=10000)
     history_store: HistoryStore = _server(
-        "sqlite", "Conversations outlive the brain in a file of STATE_DIR (off: memory alone)"
+        "sqlite",
+        "Conversations outlive the brain in a file of STATE_DIR (off: in memory alone), or in a"
+        " Redis that several brains share",
+        **HISTORY_STORE,
     )
-    history_mb: float = _server(16.0, "Most that they take there", unit="MB", ge=0.01, le=1024)
+    history_mb: float = _server(
+        16.0, "Most that they take in that file", unit="MB", ge=0.01, le=1024
+    )
     state_dir: FileOrName = _server(
         "", "What is learned is kept here (empty: systemd's, or ~/.local/state/robot-brain)"
     )
