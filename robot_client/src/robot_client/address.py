@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit
 
 from robot_client.choice import FoundBrain, choose, none_told, suitable, told
 from robot_client.discovery import answering, find_brains
+from robot_client.fleet import Fleet, Place
 
 DEFAULT_PORT = 8100
 AUTO = "auto"
@@ -37,7 +38,8 @@ class BrainAddress:
 
     `host`: a name, an IPv4 or IPv6 address (of a link-local one with its scope, `fe80::1%eth0`),
     or "auto": the brain that announces itself on this network. `port` None: `DEFAULT_PORT`, or with
-    "auto" the announced one. `tls`: `wss://`. `token`: sent as a bearer token.
+    "auto" the announced one. `tls`: `wss://`. `token`: sent as a bearer token. `others`: more
+    brains that share their robots' conversations; which is this robot's is in `robot_client.fleet`.
     """
 
     host: str = "127.0.0.1"
@@ -45,6 +47,7 @@ class BrainAddress:
     tls: bool = False
     robot_id: str | None = None
     token: str | None = field(default=None, repr=False)
+    others: tuple[BrainAddress, ...] = ()
 
 
 def brain_address(
@@ -59,9 +62,18 @@ def brain_address(
 
     `host` may have its port with it (`192.168.1.20:8000`, `[::1]:8000`), or be a URL: `ws://`,
     `wss://`, `http://` or `https://`, with no path but `/ws`. Where a URL names no port, it is
-    `DEFAULT_PORT` all the same. Raises `ValueError`, with a sentence that names what is wrong.
+    `DEFAULT_PORT` all the same. Several may be given, with commas between. Raises `ValueError`,
+    with a sentence that names what is wrong.
     """
     given = host.strip()
+    if "," in given:
+        first, *others = (
+            brain_address(part, port, tls=tls, robot_id=robot_id, token=token)
+            for part in given.split(",")
+        )
+        if AUTO in (first.host, *(other.host for other in others)):
+            raise ValueError(f"{given}: auto goes alone; of several brains give each one's address")
+        return dataclasses.replace(first, others=tuple(others))
     if "://" in given:
         place, secure = _place(given)
         if tls and not secure:
@@ -108,14 +120,26 @@ class Locator:
         self.address = address
         self._on_choice = on_choice
         self._last: FoundBrain | None = None
+        several = (address, *address.others) if address.others else ()
+        self._fleet = Fleet([_place_in(one) for one in several], address.robot_id)
+        self._last_url: str | None = None
 
     async def __call__(self) -> str:
         """Raises `NoBrainFound` if "auto" finds none; a search takes a few seconds at most."""
         where = self.address
+        if where.others:
+            return await self._of_several()
         if where.host != AUTO:
             return brain_url(where.host, where.port or DEFAULT_PORT, where.robot_id, tls=where.tls)
         brain = await self._search()
         return brain_url(brain.host, brain.port, where.robot_id, tls=where.tls or brain.tls)
+
+    async def _of_several(self) -> str:
+        place = await self._fleet()
+        if self._on_choice is not None and self._last_url not in (None, place.url):
+            self._on_choice(f"goes over to the brain at {place.host} port {place.port}")
+        self._last_url = place.url
+        return place.url
 
     async def _search(self) -> FoundBrain:
         last, port = self._last, self.address.port
@@ -147,6 +171,12 @@ class Locator:
 def _place_of(brain: FoundBrain | None) -> tuple[str, str, int] | None:
     """What a person takes for one and the same choice."""
     return None if brain is None else (brain.name, brain.host, brain.port)
+
+
+def _place_in(address: BrainAddress) -> Place:
+    port = address.port or DEFAULT_PORT
+    url = brain_url(address.host, port, address.robot_id, tls=address.tls)
+    return Place(address.host, port, url)
 
 
 # -- reading what a person wrote -------------------------------------------------------------------

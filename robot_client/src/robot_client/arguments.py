@@ -57,8 +57,9 @@ def add_address(group: argparse._ArgumentGroup) -> None:
         "--local-server-ip",
         default=_environment("LOCAL_SERVER_IP") or "127.0.0.1",
         metavar="HOST",
-        help="a name, an address, a URL (ws://, wss://), or 'auto': the brain that announces "
-        "itself on this network (default $LOCAL_SERVER_IP, or 127.0.0.1)",
+        help="a name, an address, a URL (ws://, wss://), several of these with commas between (a "
+        "fleet), or 'auto': the brain that announces itself on this network (default "
+        "$LOCAL_SERVER_IP, or 127.0.0.1)",
     )
     group.add_argument(
         "--local-server-port",

@@ -196,7 +196,7 @@ async def answering(addresses: Sequence[str], port: int) -> str:
     if len(addresses) == 1:
         return addresses[0]
     tries = [
-        asyncio.ensure_future(_takes(address, port, index * _STAGGER_S))
+        asyncio.ensure_future(takes(address, port, index * _STAGGER_S))
         for index, address in enumerate(addresses)
     ]
     try:
@@ -212,7 +212,8 @@ async def answering(addresses: Sequence[str], port: int) -> str:
     return addresses[0]
 
 
-async def _takes(address: str, port: int, after_s: float) -> str | None:
+async def takes(address: str, port: int, after_s: float = 0.0) -> str | None:
+    """The address if it takes a connection, tried after so many seconds; None if it doesn't."""
     await asyncio.sleep(after_s)
     try:
         _, writer = await asyncio.open_connection(address, port)
