@@ -24,6 +24,7 @@ lint: setup
 # its makers need, and with the pip that installs it where there is none. vllm.lock is that with the
 # extra vllm: as far as vLLM lets it, of the same versions. (Without the lower bound uv would rather
 # take a vLLM of a year ago than an older fastapi.)
+# fleet.lock is what of requirements.lock a brain without models needs.
 lock: setup
 	@.venv/bin/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header \
 		--no-emit-package llama-cpp-python --no-emit-package robot-brain-client \
@@ -35,6 +36,8 @@ lock: setup
 	@printf 'pip\nvllm>=0.32\n' | .venv/bin/uv pip compile --quiet --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --no-emit-package llama-cpp-python \
 		--extra llm --extra stt --extra tts --extra fleet --extra vllm pyproject.toml - -o vllm.lock
+	@.venv/bin/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header \
+		--no-annotate --extra fleet -c requirements.lock pyproject.toml -o deploy/fleet/fleet.lock
 	@echo 'llama-cpp-python>=0.3.36' | .venv/bin/uv pip compile --quiet --universal --python-version 3.10 \
 		--generate-hashes --no-header --no-deps - -o llama-cpp.lock
 	@.venv/bin/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header \
