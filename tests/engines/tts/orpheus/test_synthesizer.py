@@ -74,13 +74,13 @@ def test_the_streamed_sound_is_that_of_the_slow_reference(
 
 
 def test_the_windows_are_near_the_whole_and_not_the_same(snac: Path) -> None:
-    """So the test above can tell one from the other: this decoder looks beyond a window. (How far
-    the real one's sound is from the whole only its own weights can tell.)"""
+    """So the test above can tell one from the other: the decoder looks beyond a window. (How far
+    one of the real widths is from the whole: benchmarks/orpheus_sound.py.)"""
     ids = speech(40)
     windowed, whole = slow_sound(ids, snac) / 32768, whole_sound(ids, snac)
     assert len(windowed) == len(whole) == 40 * 2048
     loss_db = 10 * np.log10(np.mean(whole**2) / np.mean((windowed - whole) ** 2))
-    assert 10 < loss_db < 40
+    assert 35 < loss_db < 50
 
 
 def test_a_decoder_that_is_behind_takes_more_at_once_and_loses_nothing(
