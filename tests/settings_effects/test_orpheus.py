@@ -11,7 +11,7 @@ import pytest
 
 from brain.engines.ladder import EngineState, Ladder
 from brain.engines.ladder_ports import LadderSynthesizer
-from brain.engines.ports import CancelToken, EngineTimeout, Ticket
+from brain.engines.ports import CancelToken, EngineTimeout, EngineUnavailable, Ticket
 from brain.engines.recipes import synthesizer_rungs
 from brain.engines.recipes.orpheus import (
     load_orpheus,
@@ -116,6 +116,26 @@ def test_a_reply_is_said_in_two_calls_while_it_is_orpheus_that_speaks(
     assert run(chosen(folder), main) == ("orpheus", 2)
     absent = chosen(folder, orpheus_model_path=str(tmp_path / "absent"))
     assert run(absent, main) == ("piper", None)
+
+
+def test_where_there_is_no_memory_for_it_ready_and_the_log_say_what_to_lower(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def full(*given: Any, **named: Any) -> LlamaCppTokens:
+        raise EngineUnavailable("ggml: cudaMalloc failed: out of memory")
+
+    monkeypatch.setattr(LlamaCppTokens, "load", full)
+    told = run(chosen(folder), state)
+    assert told.active == "piper"
+    assert told.reason.startswith("Orpheus: ggml: cudaMalloc failed: out of memory. (Memory ran")
+    for name in ("LLM_GPU_LAYERS", "ORPHEUS_MAX_MODEL_LEN", "ORPHEUS_MAX_NUM_BATCHED_TOKENS"):
+        assert name in told.reason
+    assert told.reason in caplog.text
+    assert orpheus_options(chosen(folder, orpheus_backend="vllm")).lower == (
+        "ORPHEUS_GPU_MEMORY_UTILIZATION",
+        "ORPHEUS_MAX_NUM_SEQS",
+        "ORPHEUS_MAX_NUM_BATCHED_TOKENS",
+    ), "as the supervisor's server told"
 
 
 @pytest.mark.setting("ORPHEUS_VOICE")

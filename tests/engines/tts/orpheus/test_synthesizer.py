@@ -26,6 +26,12 @@ from brain.engines.ports import (
     Ticket,
 )
 from brain.engines.tts.orpheus.frames import Frame
+from brain.engines.tts.orpheus.hints import (
+    SHARES_OF_LLAMACPP,
+    SHARES_OF_VLLM,
+    STARTED_ANEW,
+    hinted,
+)
 from brain.engines.tts.orpheus.synthesizer import OrpheusSynthesizer
 from tests.engines.tts.orpheus.scripted_voice import (
     InlineDecoder,
@@ -159,6 +165,29 @@ def test_a_fault_before_any_sound_is_tried_once_more_on_a_new_model(
     assert (len(heard), source.resets, len(source.prompts)) == (5 * 2048, 1, 2)
     assert "started anew" in caplog.text
     assert told in caplog.text
+
+
+@pytest.mark.parametrize("lower", [SHARES_OF_VLLM, SHARES_OF_LLAMACPP])
+def test_where_memory_ran_out_the_log_and_the_error_say_what_to_lower(
+    decoder: InlineDecoder, caplog: pytest.LogCaptureFixture, lower: tuple[str, ...]
+) -> None:
+    full = EngineFailed("CUDA error: out of memory")
+    source = ScriptedSource([full], reset_fails=EngineUnavailable("cudaMalloc failed: 3 GB."))
+    with caplog.at_level(logging.WARNING), pytest.raises(EngineUnavailable) as caught:
+        run_virtual(said(voice(source, decoder, lower=lower)))
+    for told in (caplog.messages[0], str(caught.value)):
+        assert told.endswith(f"(Memory ran out: lower {lower[0]}, {lower[1]} or {lower[2]}.)")
+    assert caplog.messages[0].startswith(f"{STARTED_ANEW}CUDA error: out of memory. (")
+    assert str(caught.value).startswith("cudaMalloc failed: 3 GB. (")
+
+
+@pytest.mark.parametrize(
+    "told", ["a broken pipe", "out of memory: lower ORPHEUS_MAX_NUM_SEQS", "memory of the past"]
+)
+def test_no_hint_is_given_where_none_is_due(told: str) -> None:
+    error = EngineFailed(told)
+    assert hinted(error, SHARES_OF_VLLM) is error
+    assert hinted(EngineFailed("out of memory"), ()).args == ("out of memory",)
 
 
 @pytest.mark.parametrize(("fault", "kind", "told"), FAULTS)
