@@ -29,6 +29,10 @@ _SHARES = {"llamacpp": SHARES_OF_LLAMACPP, "vllm": SHARES_OF_VLLM, "server": ()}
 """Settings that take less memory."""
 
 
+_LOAD_S = 60.0
+"""For a model of 3 GB to be freed and loaded anew, from a slow disk."""
+
+
 def orpheus_files(settings: Settings) -> tuple[Path, Path]:
     """The model and the decoder."""
     folder = models_dir(settings.models_dir)
@@ -43,6 +47,12 @@ def orpheus_at_once(settings: Settings) -> int:
     # llama.cpp has one room for all of them.
     room = settings.orpheus_max_model_len // (MOST_PROMPT_TOKENS + MOST_TOKENS)
     return max(1, min(settings.orpheus_max_num_seqs, room))
+
+
+def orpheus_patience_s(settings: Settings) -> float:
+    """Longest wait for a block of its sound, s: two tries, and between them the model is loaded."""
+    tries = 2 * min(settings.orpheus_idle_timeout_s, settings.orpheus_total_timeout_s)
+    return max(settings.tts_timeout_s, tries + _LOAD_S)
 
 
 def orpheus_options(settings: Settings) -> OrpheusOptions:
