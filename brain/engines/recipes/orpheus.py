@@ -24,13 +24,10 @@ from brain.settings.budget import orpheus_runs_on
 if TYPE_CHECKING:
     from brain.engines.tts.orpheus.llamacpp import LlamaCppSpeech
 
-
 _SHARES = {"llamacpp": SHARES_OF_LLAMACPP, "vllm": SHARES_OF_VLLM, "server": ()}
 """Settings that take less memory."""
-
-
-_LOAD_S = 60.0
-"""For a model of 3 GB to be freed and loaded anew, from a slow disk."""
+_LOAD_S = {"llamacpp": 60.0, "vllm": 180.0, "server": 0.0}
+"""For the model to be freed and loaded anew: 3 GB from a slow disk; vLLM also compiles."""
 
 
 def orpheus_files(settings: Settings) -> tuple[Path, Path]:
@@ -52,7 +49,7 @@ def orpheus_at_once(settings: Settings) -> int:
 def orpheus_patience_s(settings: Settings) -> float:
     """Longest wait for a block of its sound, s: two tries, and between them the model is loaded."""
     tries = 2 * min(settings.orpheus_idle_timeout_s, settings.orpheus_total_timeout_s)
-    return max(settings.tts_timeout_s, tries + _LOAD_S)
+    return max(settings.tts_timeout_s, tries + _LOAD_S[orpheus_runs_on(settings)])
 
 
 def orpheus_options(settings: Settings) -> OrpheusOptions:
