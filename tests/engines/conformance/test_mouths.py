@@ -72,7 +72,8 @@ ADAPTERS: tuple[Adapter[Synthesizer], ...] = (
     Adapter("piper", "cpu", here(piper)),
     Adapter("espeak", "cpu", here(espeak)),
     Adapter("espeak", "cpu", here(behind_its_lane), variant="lane"),
-    Adapter("orpheus", "cpu", orpheus),
+    # Each of its tokens is one of 156 940: a second of sound costs more than a second's computing.
+    Adapter("orpheus", "cpu", orpheus, patience_s=90.0),
     Adapter("chirper", "cpu", here(chirper)),
 )
 
