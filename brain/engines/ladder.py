@@ -207,7 +207,7 @@ class Ladder(Generic[E]):
     ) -> AsyncGenerator[T, None]:
         """What `begin` gives on the best rung; on the next one if it fails before its first item.
 
-        `sheds`: also if it is too busy. Raises what the best rung raised.
+        `sheds`: also if it is too busy, or late. Raises what the best rung raised.
         """
         first: EngineError | None = None
         for place, engine in self._serving():
@@ -231,7 +231,9 @@ class Ladder(Generic[E]):
                 first = first or error
             except EngineTimeout as error:
                 self._note(place, engine, error)
-                raise
+                if begun or not sheds:
+                    raise
+                first = first or error
             else:
                 return
         raise first or EngineUnavailable(self._why_none())

@@ -122,7 +122,7 @@ class LadderSynthesizer:
     def stream(
         self, text: str, *, voice: str | None = None, emotion: Emotion | None = None, ticket: Ticket
     ) -> AsyncGenerator[Audio, None]:
-        """As `Synthesizer.stream`. Another voice is better than none: a busy rung sheds."""
+        """As `Synthesizer.stream`. Another voice is better than none: busy or late rungs shed."""
 
         def say(engine: Synthesizer) -> AsyncGenerator[Audio, None]:
             return engine.stream(text, voice=voice, emotion=emotion, ticket=ticket)

@@ -233,9 +233,13 @@ async def mouths(
     *,
     delay: float = 1.0,
     failure: Exception | None = None,
+    late: Exception | None = None,
 ) -> tuple[LadderSynthesizer, list[ScriptedMouth]]:
-    """A slow mouth above a fast one (a tenth of its time), which may fail."""
-    engines = [ScriptedMouth(delay=delay), ScriptedMouth(delay=delay / 10, failures=[failure])]
+    """A slow mouth above a fast one (a tenth of its time), either of which may fail."""
+    engines = [
+        ScriptedMouth(delay=delay, failures=[late]),
+        ScriptedMouth(delay=delay / 10, failures=[failure]),
+    ]
 
     def rung(admission: AdmissionLimits, engine: ScriptedMouth) -> Rung[Synthesizer]:
 
@@ -308,6 +312,17 @@ def test_an_engine_that_always_sheds_makes_no_conversation_wait() -> None:
         return await asyncio.gather(*(heard(mouth, Ticket(robot)) for robot in "abc"))
 
     assert run_virtual(main()) == [1.0, 0.1, 0.1]
+
+
+def test_a_late_mouth_sheds_to_the_next() -> None:
+    async def main() -> None:
+        mouth, engines = await mouths(MANY, MANY, late=EngineTimeout("late"))
+        assert await heard(mouth, Ticket("a")) == 1.1
+        assert [len(engine.said) for engine in engines] == [1, 1]
+        guess = Ticket("a", Priority.SPECULATION)
+        assert str(await heard(mouth, guess)).startswith("EngineTimeout"), "no guess is worth that"
+
+    run_virtual(main())
 
 
 def test_when_all_are_busy_it_is_said_at_once() -> None:

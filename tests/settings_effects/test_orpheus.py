@@ -9,14 +9,17 @@ from typing import Any
 
 import pytest
 
-from brain.engines.ladder import EngineState, Ladder
+from brain.engines.admission import AdmissionLimits
+from brain.engines.ladder import EngineState, GivenUp, Ladder, Rung
 from brain.engines.ladder_ports import LadderSynthesizer
-from brain.engines.ports import CancelToken, EngineTimeout, Ticket
+from brain.engines.ports import CancelToken, EngineTimeout, EngineUnavailable, Synthesizer, Ticket
 from brain.engines.recipes import synthesizer_rungs
+from brain.engines.recipes.mouths import _mouth, check_synthesizer
 from brain.engines.recipes.orpheus import (
     load_orpheus,
     orpheus_at_once,
     orpheus_options,
+    orpheus_patience_s,
     orpheus_speech,
 )
 from brain.engines.tts.orpheus.llamacpp import LlamaCppTokens
@@ -26,6 +29,7 @@ from brain.settings.budget import orpheus_may_speak, orpheus_runs_on, reserved
 from tests.engines.tts.orpheus.scripted_voice import InlineDecoder, ScriptedSource, speech
 from tests.engines.tts.orpheus.tiny_gguf import write_orpheus
 from tests.engines.tts.orpheus.tiny_snac import write_snac
+from tests.scripted_engines import ScriptedMouth
 from tests.virtual_time import run_virtual
 
 ENDLESS = "endless.gguf"
@@ -118,6 +122,71 @@ def test_a_reply_is_said_in_two_calls_while_it_is_orpheus_that_speaks(
     assert run(absent, main) == ("piper", None)
 
 
+@pytest.mark.parametrize(
+    ("changes", "after_s"),
+    [
+        ({"orpheus_idle_timeout_s": 30}, 30 + 1 + 30),  # longer than TTS_TIMEOUT_S, which isn't its
+        ({"orpheus_total_timeout_s": 5}, 5 + 1 + 5),
+    ],
+)
+def test_a_text_that_comes_to_nothing_twice_is_said_by_the_next_voice(
+    folder: Path, changes: dict[str, Any], after_s: float
+) -> None:
+    """A time-out, the model loaded anew, one more try: then the next rung, within the same call."""
+
+    async def main() -> None:
+        settings = chosen(folder, **changes)
+        # It is warmed up well, and then hangs.
+        source = ScriptedSource([speech(2)], [100.0])
+        decoder = InlineDecoder(folder / settings.orpheus_decoder_path)
+        engine = OrpheusSynthesizer(source, decoder, orpheus_options(settings))
+
+        async def build(given_up: GivenUp) -> Synthesizer:
+            limits, patience = AdmissionLimits(inflight=2), orpheus_patience_s(settings)
+            return await _mouth(engine, limits, settings, given_up, patience)
+
+        async def next_voice(_: GivenUp) -> Synthesizer:
+            return ScriptedMouth(delay=0)
+
+        rungs = [
+            Rung("orpheus", build, check_synthesizer),
+            Rung("next", next_voice, check_synthesizer),
+        ]
+        ladder = Ladder("tts", rungs)
+        await ladder.start()
+        await ladder.climb()
+        mouth, loop = LadderSynthesizer(ladder), asyncio.get_running_loop()
+        assert mouth.info.name == "orpheus"
+        began = loop.time()
+        blocks = [block async for block in mouth.stream("Hello.", ticket=Ticket("a"))]
+        assert loop.time() - began == pytest.approx(after_s)
+        assert {block.sample_rate for block in blocks} == {22_050}, "not of Orpheus, whose 24 kHz"
+        assert (source.resets, len(source.prompts)) == (1, 3)
+        await ladder.close()
+
+    run_virtual(main())
+
+
+def test_where_there_is_no_memory_for_it_ready_and_the_log_say_what_to_lower(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def full(*given: Any, **named: Any) -> LlamaCppTokens:
+        raise EngineUnavailable("ggml: cudaMalloc failed: out of memory")
+
+    monkeypatch.setattr(LlamaCppTokens, "load", full)
+    told = run(chosen(folder), state)
+    assert told.active == "piper"
+    assert told.reason.startswith("Orpheus: ggml: cudaMalloc failed: out of memory. (Memory ran")
+    for name in ("LLM_GPU_LAYERS", "ORPHEUS_MAX_MODEL_LEN", "ORPHEUS_MAX_NUM_BATCHED_TOKENS"):
+        assert name in told.reason
+    assert told.reason in caplog.text
+    assert orpheus_options(chosen(folder, orpheus_backend="vllm")).lower == (
+        "ORPHEUS_GPU_MEMORY_UTILIZATION",
+        "ORPHEUS_MAX_NUM_SEQS",
+        "ORPHEUS_MAX_NUM_BATCHED_TOKENS",
+    ), "as the supervisor's server told"
+
+
 @pytest.mark.setting("ORPHEUS_VOICE")
 def test_the_voice(folder: Path) -> None:
     async def main(settings: Settings) -> str:
@@ -165,6 +234,24 @@ def test_so_many_speak_at_once(folder: Path, most: int, at_once: bool) -> None:
         await mouth.close()
 
     asyncio.run(main())
+
+
+@pytest.mark.setting("TTS_BUSY_QUEUE_THRESHOLD")
+@pytest.mark.parametrize(("threshold", "shed"), [(0, True), (1, False)])
+def test_while_it_speaks_a_text_that_does_not_wait_is_shed(
+    folder: Path, threshold: int, shed: bool
+) -> None:
+    async def main(mouth: LadderSynthesizer) -> list[int]:
+        texts = [mouth.stream("Hello.", ticket=Ticket(robot, waits=False)) for robot in "ab"]
+        rates = [(await anext(text)).sample_rate for text in texts]
+        for text in texts:
+            await text.aclose()
+        return rates
+
+    settings = chosen(folder, orpheus_model_path=ENDLESS, tts_busy_queue_threshold=threshold)
+    first, second = run(settings, main)
+    assert first == 24_000
+    assert (second != first) is shed
 
 
 @pytest.mark.setting("ORPHEUS_MAX_NUM_BATCHED_TOKENS")

@@ -92,16 +92,25 @@ def _openai(settings: Settings) -> Rung[Synthesizer]:
 
 
 async def _mouth(
-    engine: Synthesizer, admission: AdmissionLimits, settings: Settings, given_up: GivenUp
+    engine: Synthesizer,
+    admission: AdmissionLimits,
+    settings: Settings,
+    given_up: GivenUp,
+    patience_s: float | None = None,
 ) -> Synthesizer:
+    """`patience_s`: of an engine that has time-outs of its own, beyond which it hangs."""
     await warm(engine, check_synthesizer)
-    return _in_its_lane(engine, admission, settings, given_up)
+    return _in_its_lane(engine, admission, settings, given_up, patience_s)
 
 
 def _in_its_lane(
-    engine: Synthesizer, admission: AdmissionLimits, settings: Settings, given_up: GivenUp
+    engine: Synthesizer,
+    admission: AdmissionLimits,
+    settings: Settings,
+    given_up: GivenUp,
+    patience_s: float | None = None,
 ) -> Synthesizer:
-    patience = settings.tts_timeout_s
+    patience = settings.tts_timeout_s if patience_s is None else patience_s
     limits = LaneLimits(admission, first_s=patience, next_s=patience, grace_s=GRACE_S)
     return LaneSynthesizer(Lane(engine, limits, given_up=given_up))
 
@@ -128,7 +137,7 @@ def _orpheus(settings: Settings) -> Rung[Synthesizer]:
             raise EngineUnavailable(f"{over}.")
         # The decoder's library, which every source of its tokens needs.
         await imported("brain.engines.recipes.orpheus", "onnxruntime", "tts")
-        from brain.engines.recipes.orpheus import load_orpheus, orpheus_at_once
+        from brain.engines.recipes.orpheus import load_orpheus, orpheus_at_once, orpheus_patience_s
 
         try:
             engine = await load_orpheus(settings, tell=progress)
@@ -138,7 +147,7 @@ def _orpheus(settings: Settings) -> Rung[Synthesizer]:
         admission = AdmissionLimits(
             inflight=orpheus_at_once(settings), shed_beyond=settings.tts_busy_queue_threshold
         )
-        return await _mouth(engine, admission, settings, given_up)
+        return await _mouth(engine, admission, settings, given_up, orpheus_patience_s(settings))
 
     def files() -> tuple[Path, ...]:
         folder = models_dir(settings.models_dir)

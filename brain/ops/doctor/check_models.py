@@ -16,6 +16,8 @@ def _serving(facts: Facts) -> set[str]:
     """The settings whose models the brain that runs has loaded, from wherever they came."""
     engines = facts.running.ready.get("engines", {})
     kinds = {"LLM_MODEL_PATH": "llm", "STT_MODEL_SIZE": "stt", "PIPER_VOICE": "tts"}
+    if engines.get("tts", {}).get("name") == "orpheus":
+        kinds |= {"ORPHEUS_MODEL_PATH": "tts", "ORPHEUS_DECODER_PATH": "tts"}
     well = {kind for kind, engine in engines.items()
             if not engine.get("reason") and not engine.get("loading")}  # fmt: skip
     return {setting for setting, kind in kinds.items() if kind in well}
@@ -30,15 +32,18 @@ def _files(settings: Settings, models: Models, serving: set[str]) -> list[Findin
     for one in models.used:
         if not one.there and one.setting not in serving:
             told = f"{one.setting}={one.value}: there is no {one.path}"
-            todo = pull if one.model else "put it there, or name another"
+            todo = f"brain models pull {one.model}" if one.extra else pull
+            todo = todo if one.model else "put it there, or name another"
             found.append(Finding("error", "models", told, todo))
     used = {one.model for one in models.used}
+    extra = {one.model for one in models.used if one.extra}
     for name, state in models.states.items():
         if state == "changed":
             told = f"{name} is damaged: it isn't what was fetched"
             found.append(Finding("error", "models", told, f"brain models pull {name}"))
         elif state == "partly" and name in used:
-            found.append(Finding("error", "models", f"{name} isn't whole", pull))
+            todo = f"brain models pull {name}" if name in extra else pull
+            found.append(Finding("error", "models", f"{name} isn't whole", todo))
         elif state == "unknown":
             told = f"{name} wasn't fetched by the brain, so nothing is known to compare it with"
             found.append(Finding("note", "models", told, f"brain models pull {name} compares it"))

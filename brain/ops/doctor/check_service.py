@@ -32,6 +32,7 @@ def check(facts: Facts) -> list[Finding]:
         *_service(facts.service, answers=facts.running.is_a == "brain"),
         *_port(facts.running, facts.service),
         *_crashes(facts.service, facts.machine.now),
+        *_orpheus(facts.service, facts.machine.now),
     ]
 
 
@@ -139,6 +140,17 @@ def _crashes(service: Service, now: float) -> list[Finding]:
     if service.last_error:
         found.append(Finding("note", "log", f"the last error: {service.last_error}"))
     return found
+
+
+def _orpheus(service: Service, now: float) -> list[Finding]:
+    """Of a voice that came to nothing and had to be loaded anew."""
+    if not service.orpheus_anew:
+        return []
+    last = service.orpheus_anew[-1]
+    recent = sum(now - one.at < _RECENT_S for one in service.orpheus_anew)
+    times = f"loaded anew {recent} time(s) in 24 hours" if recent else "not loaded anew in 24 hours"
+    told = f"{times}; the last: {_when(last)}"
+    return [Finding("warning" if recent else "note", "orpheus", told, "do as it says")]
 
 
 def _when(incident: Incident) -> str:

@@ -60,6 +60,7 @@ class Service:
 
     `log_readable`: whoever asks may read its journal. `last_error`: the last line of severity error
     there. `reboots`: restarts of the machine by brain-last-resort that it counts now.
+    `orpheus_anew`: times that the voice Orpheus was loaded anew, and why.
     """
 
     managed: bool
@@ -68,6 +69,7 @@ class Service:
     incidents: tuple[Incident, ...] = ()
     last_error: str = ""
     reboots: int = 0
+    orpheus_anew: tuple[Incident, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ class UsedModel:
     """A model that the settings name. `setting` and its `value`; `path` of its file.
 
     `model` is its name in the catalogue, "" for one of the user's own; `on_gpu`: it is to be put
-    there.
+    there; `extra`: the profile doesn't want it by itself.
     """
 
     setting: str
@@ -132,12 +134,13 @@ class UsedModel:
     there: bool
     model: str = ""
     on_gpu: bool = False
+    extra: bool = False
 
 
 @dataclass(frozen=True)
 class Models:
-    """`states`: of the models that the profile wants, by name; `hashed`: every byte of them was
-    compared, not only their sizes. `trouble`: why the store can't be read."""
+    """`states`: of the models that the profile wants or the settings name, by name; `hashed`: every
+    byte of them was compared, not only their sizes. `trouble`: why the store can't be read."""
 
     folder: str
     used: tuple[UsedModel, ...] = ()

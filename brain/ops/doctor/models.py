@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from brain.engines.recipes.building import EMBEDDED
@@ -12,6 +13,7 @@ from brain.models.place import located, located_ears, models_dir
 from brain.models.store import Progress, Quiet, State, Store
 from brain.ops.doctor.facts import Models, UsedModel
 from brain.settings import Settings
+from brain.settings.budget import orpheus_chosen, orpheus_runs_on
 
 
 def look(settings: Settings, *, hashed: bool, progress: Progress | None = None) -> Models:
@@ -20,7 +22,7 @@ def look(settings: Settings, *, hashed: bool, progress: Progress | None = None) 
     try:
         known = catalog.load()
         used = used_models(settings, known)
-        states = _states(settings, known, Store(folder), hashed=hashed, progress=progress)
+        states = _states(settings, known, used, Store(folder), hashed=hashed, progress=progress)
     except (ModelsError, OSError) as error:
         return Models(str(folder), trouble=str(error))
     return Models(str(folder), used, states, hashed)
@@ -45,7 +47,16 @@ def used_models(settings: Settings, known: Catalog) -> tuple[UsedModel, ...]:
         found.append(_used(known, folder, "STT_MODEL_SIZE", ears, path / "model.bin", on_gpu))
     if settings.tts_backend not in ("off", "espeak") and voice not in ("", EMBEDDED):
         found.append(_used(known, folder, "PIPER_VOICE", voice, located(voice, folder), False))
-    return tuple(found)
+    if settings.performance_mode and orpheus_chosen(settings):
+        model, decoder = settings.orpheus_model_path, settings.orpheus_decoder_path
+        if orpheus_runs_on(settings) == "llamacpp":
+            on_gpu, path = settings.llm_gpu_layers != 0, located(model, folder)
+            found.append(_used(known, folder, "ORPHEUS_MODEL_PATH", model, path, on_gpu))
+        path = located(decoder, folder)
+        found.append(_used(known, folder, "ORPHEUS_DECODER_PATH", decoder, path, False))
+    profile = known.profiles.get(settings.brain_profile)
+    wants = set(profile.wants) if profile else set()
+    return tuple(replace(one, extra=bool(one.model) and one.model not in wants) for one in found)
 
 
 def _used(
@@ -59,12 +70,19 @@ def _used(
 
 
 def _states(
-    settings: Settings, known: Catalog, store: Store, *, hashed: bool, progress: Progress | None
+    settings: Settings,
+    known: Catalog,
+    used: tuple[UsedModel, ...],
+    store: Store,
+    *,
+    hashed: bool,
+    progress: Progress | None,
 ) -> dict[str, State]:
     if settings.brain_profile not in known.profiles:
         return {}
     pinned = store.pins()
     wanted = known.wanted(settings.brain_profile)
+    wanted += known.named([one.model for one in used if one.extra])
     states: dict[str, State] = {model.id: store.state(model, pinned) for model in wanted}
     if hashed:
         whole = [name for name, state in states.items() if state == "there"]

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from brain.engines.tts.orpheus.hints import STARTED_ANEW
 from brain.ops.doctor.facts import Incident, Service, Unit
 from brain.ops.doctor.programs import program
 
@@ -48,6 +49,7 @@ def look(root: Path = Path("/")) -> Service:
         incidents=incidents(entries),
         last_error=last_error(entries),
         reboots=_reboots(root / _COUNTER),
+        orpheus_anew=orpheus_anew(entries),
     )
 
 
@@ -151,6 +153,16 @@ def last_error(entries: Sequence[Mapping[str, Any]]) -> str:
             at = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(_time(entry)))
             return f"{at}, {message(entry)[:_LONGEST]}"
     return ""
+
+
+def orpheus_anew(entries: Iterable[Mapping[str, Any]]) -> tuple[Incident, ...]:
+    """When Orpheus was loaded anew, oldest first, and why, with what to change."""
+    found = []
+    for entry in entries:
+        _, line, why = message(entry).partition(STARTED_ANEW)
+        if line and entry.get("SYSLOG_IDENTIFIER") != "systemd" and not may_be_speech(entry):
+            found.append(Incident(_time(entry), why.strip()[:_LONGEST]))
+    return tuple(found[-_MOST_INCIDENTS:])
 
 
 def _time(entry: Mapping[str, Any]) -> float:

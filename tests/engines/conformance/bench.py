@@ -27,12 +27,13 @@ PATIENCE_S = 20.0
 class Adapter(Generic[E]):
     """`name` and `device` are what its `info` must say. `place` prepares what it needs (a server,
     say), and gives the function that loads an engine there, as often as it is called. `variant`
-    tells two of one name apart."""
+    tells two of one name apart. `patience_s`: what takes longer hangs."""
 
     name: str
     device: Device
     place: Callable[[], AbstractAsyncContextManager[Callable[[], Awaitable[E]]]]
     variant: str = ""
+    patience_s: float = PATIENCE_S
 
     def __str__(self) -> str:
         return f"{self.name}-{self.variant}" if self.variant else self.name
@@ -65,8 +66,9 @@ class Bench(Generic[E]):
 
         async def bounded() -> T:
             task = asyncio.ensure_future(work)
-            done, _ = await asyncio.wait({task}, timeout=PATIENCE_S)
-            assert done, f"it hangs: not done in {PATIENCE_S:g} s"
+            patience_s = self.adapter.patience_s
+            done, _ = await asyncio.wait({task}, timeout=patience_s)
+            assert done, f"it hangs: not done in {patience_s:g} s"
             return task.result()
 
         return self._loop.run_until_complete(bounded())

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -20,6 +23,9 @@ from brain.engines.recipes.remote import pool_of
 from brain.engines.remote.pool_ports import PoolSynthesizer
 from brain.engines.tts.espeak import EspeakOptions, EspeakSynthesizer
 from brain.engines.tts.openai import OpenAISynthesizer, OpenAIVoices
+from brain.engines.tts.orpheus.llamacpp import SAMPLING, LlamaCppSpeech, LlamaCppTokens
+from brain.engines.tts.orpheus.snac import SnacOnThread
+from brain.engines.tts.orpheus.synthesizer import OrpheusOptions, OrpheusSynthesizer
 from brain.engines.tts.piper import PiperSynthesizer
 from brain.persona.moods import EMOTIONS
 from tests.engines.conformance import odd_texts
@@ -27,6 +33,8 @@ from tests.engines.conformance.bench import Adapter, Bench, here
 from tests.engines.conformance.every_engine import EveryStream, Items, taken
 from tests.engines.conformance.example_engine import Chirper
 from tests.engines.remote.audio_server import an_audio_server
+from tests.engines.tts.orpheus.tiny_gguf import write_orpheus
+from tests.engines.tts.orpheus.tiny_snac import write_snac
 
 
 async def piper() -> Synthesizer:
@@ -40,6 +48,24 @@ async def espeak() -> Synthesizer:
 async def behind_its_lane() -> Synthesizer:
     lane: Lane[Synthesizer] = Lane(await espeak(), LaneLimits(AdmissionLimits(inflight=8)))
     return LaneSynthesizer(lane)
+
+
+@asynccontextmanager
+async def orpheus() -> AsyncIterator[Callable[[], Awaitable[Synthesizer]]]:
+    """A tiny one of random weights, which speaks for as long as its text is, on llama.cpp."""
+    with TemporaryDirectory() as folder:
+        model = write_orpheus(Path(folder) / "orpheus.gguf", orderly=True, paced=True)
+        decoder = write_snac(Path(folder) / "snac.onnx")
+
+        # Without dice a text is as long in company as alone.
+        likeliest = replace(SAMPLING, temperature=0.0, repeat_penalty=1.0)
+
+        async def load() -> Synthesizer:
+            options = LlamaCppSpeech(model, sequences=4, sampling=likeliest)
+            source = await LlamaCppTokens.load(options)
+            return OrpheusSynthesizer(source, await SnacOnThread.load(decoder), OrpheusOptions())
+
+        yield load
 
 
 async def chirper() -> Synthesizer:
@@ -66,6 +92,8 @@ ADAPTERS: tuple[Adapter[Synthesizer], ...] = (
     Adapter("espeak", "cpu", here(espeak)),
     Adapter("espeak", "cpu", here(behind_its_lane), variant="lane"),
     Adapter("openai", "remote", openai),
+    # Each of its tokens is one of 156 940: a second of sound costs more than a second's computing.
+    Adapter("orpheus", "cpu", orpheus, patience_s=90.0),
     Adapter("chirper", "cpu", here(chirper)),
 )
 

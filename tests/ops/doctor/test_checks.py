@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from brain.engines.tts.orpheus.hints import late
 from brain.ops.doctor import examine
 from brain.ops.doctor.facts import (
     Disk,
@@ -264,6 +265,30 @@ def test_others_words_stay_on_one_line_and_move_no_cursor() -> None:
 def test_each_ending_has_its_own_advice(ending: str, todo: str) -> None:
     found = only(examine.findings(settings(), crashed(1, ending)), "crashes")
     assert todo in found.todo
+
+
+@pytest.mark.parametrize(("hours_ago", "severity"), [(1, "warning"), (30, "note")])
+def test_why_orpheus_was_loaded_anew_is_told_with_what_to_change(
+    hours_ago: float, severity: str
+) -> None:
+    why = Incident(NOW - hours_ago * 3600, late(8, 60, idle=True))
+    tired = facts(service=Service(True, UNIT, log_readable=True, orpheus_anew=(why,)))
+    found = only(examine.findings(settings(), tired), "orpheus")
+    assert found.severity == severity
+    assert "raise ORPHEUS_IDLE_TIMEOUT_S and ORPHEUS_TOTAL_TIMEOUT_S" in found.found
+    assert not [one for one in examine.findings(settings(), HEALTHY) if one.name == "orpheus"]
+
+
+def test_a_model_that_the_profile_does_not_want_by_itself_is_pulled_by_its_name() -> None:
+    decoder = {"setting": "ORPHEUS_DECODER_PATH", "value": "d.onnx", "path": "/m/d.onnx"}
+    snac = used(**decoder, model="snac", there=False, extra=True)
+    # (That Piper serves well is no sign that it is there.)
+    found = only(examine.findings(settings(), facts(models=Models("/m", snac))), "models")
+    assert (found.severity, found.todo) == ("error", "brain models pull snac")
+    assert "ORPHEUS_DECODER_PATH=d.onnx" in found.found
+    cut = Models("/m", (replace(snac[0], there=True),), {"snac": "partly"})
+    found = only(examine.findings(settings(), facts(models=cut)), "models")
+    assert (found.found, found.todo) == ("snac isn't whole", "brain models pull snac")
 
 
 def test_a_model_that_serves_is_there_wherever_it_came_from() -> None:

@@ -17,9 +17,11 @@ from typing import Any
 
 import pytest
 
+from brain.engines.tts.orpheus.hints import STARTED_ANEW, late
 from brain.models import catalog, pins
 from brain.models.pins import Pin, PinnedFile
 from brain.ops.doctor import libraries, local_brain, machine, models, preflight, service
+from brain.ops.doctor.facts import Incident
 from brain.settings import Settings
 
 SHOWN = """LoadState=loaded
@@ -104,6 +106,18 @@ def test_the_last_error_is_never_speech() -> None:
     # It may be mended long since: when it was is told, too.
     assert service.last_error(entries) == "2027-01-15 08:00:00Z, brain.app: it broke"
     assert service.last_error([]) == ""
+
+
+def test_why_orpheus_was_loaded_anew_is_in_the_journal_as_it_logs_it() -> None:
+    why = late(8, 60, idle=True)
+    logged = f"brain.engines.tts.orpheus.synthesizer: {STARTED_ANEW}{why}"
+    entries = [
+        line(logged, priority="4", at=100),
+        line(f"brain.speech: heard '{STARTED_ANEW}'", priority="4"),
+        line("brain.engines.ladder: tts: orpheus failed (1): " + why, priority="4"),
+        line(STARTED_ANEW, by="systemd"),
+    ]
+    assert service.orpheus_anew(entries) == (Incident(100, why),)
 
 
 # -- the machine -------------------------------------------------------------------------------
@@ -288,6 +302,30 @@ def test_every_profile_uses_the_models_that_it_wants() -> None:
         settings = resolve([profile_layer(profile)], profile=profile)
         used = {one.model for one in models.used_models(settings, known)}
         assert used == set(known.profiles[profile].wants), profile
+
+
+@pytest.mark.parametrize(
+    ("backend", "names"),
+    [("llamacpp", ["orpheus-3b-q4_k_m", "snac"]), ("vllm", ["snac"]), ("server", ["snac"])],
+)
+def test_the_files_of_orpheus_are_looked_at_where_it_is_to_speak(
+    tmp_path: Path, backend: str, names: list[str]
+) -> None:
+    given = {"brain_profile": "rtx3090", "models_dir": str(tmp_path), "orpheus_backend": backend}
+    chosen = Settings(**given, performance_mode=True)  # type: ignore[arg-type]
+    looked = models.look(chosen, hashed=False)
+    orpheus = [one for one in looked.used if one.setting.startswith("ORPHEUS")]
+    assert [one.model for one in orpheus] == names
+    assert all(one.extra and not one.there for one in orpheus)
+    assert {looked.states[name] for name in names} == {"missing"}
+    (tmp_path / "orpheus").mkdir()
+    (tmp_path / "orpheus" / "decoder_model.onnx").write_bytes(b"x")
+    again = models.look(chosen, hashed=False)
+    assert [one.there for one in again.used if one.model == "snac"] == [True]
+    assert again.states["snac"] == "unknown", "nothing is pinned to compare it with"
+    for changes in ({"performance_mode": False}, {"tts_backend": "piper"}):
+        silent = models.look(chosen.model_copy(update=changes), hashed=False)
+        assert not {one.model for one in silent.used} & set(names)
 
 
 def test_a_preflights_findings_are_taken_and_nonsense_is_not() -> None:

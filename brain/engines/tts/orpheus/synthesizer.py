@@ -29,6 +29,7 @@ from brain.engines.tts.orpheus.frames import (
     Window,
     Windows,
 )
+from brain.engines.tts.orpheus.hints import STARTED_ANEW, hinted, late
 from brain.engines.tts.orpheus.prompt import VOICES, most_tokens, prompt_ids, spoken
 from brain.engines.tts.orpheus.source import SoundDecoder, TokenSource
 
@@ -48,12 +49,14 @@ class _Silent(EngineFailed):
 class OrpheusOptions:
     """`voice`: the default one. `idle_s`: longest wait for the next sound; `total_s`: for all
     sound of one piece of text (some 15 s of speech). Time in which nobody takes the sound doesn't
-    count. `at_once`: most frames that a decoder which has fallen behind takes at once."""
+    count. `at_once`: most frames that a decoder which has fallen behind takes at once. `lower`: the
+    settings that take less memory, for errors that tell of none."""
 
     voice: str = VOICES[0]
     idle_s: float = 8.0
     total_s: float = 60.0
     at_once: int = 8
+    lower: tuple[str, ...] = ()
 
 
 class OrpheusSynthesizer:
@@ -112,15 +115,16 @@ class OrpheusSynthesizer:
                     async for block in blocks:
                         heard = True
                         yield block
-            except (EngineFailed, EngineTimeout, EngineUnavailable) as error:
+            except (EngineFailed, EngineTimeout, EngineUnavailable) as fault:
                 if self._closed:
-                    raise EngineUnavailable("Orpheus is closed.") from error
+                    raise EngineUnavailable("Orpheus is closed.") from fault
+                error = hinted(fault, self._options.lower)
                 if last and not heard:
-                    raise
+                    raise error from fault.__cause__
                 if not isinstance(error, _Silent):
                     await self._reset(generation, error)
                 if heard:  # To say it again would repeat words.
-                    raise
+                    raise error from fault.__cause__
             else:
                 return
 
@@ -144,7 +148,10 @@ class OrpheusSynthesizer:
                         samples = await asyncio.wait_for(_next(sound), patience)
                     except asyncio.TimeoutError:
                         spent += loop.time() - began
-                        raise _late(options, spent) from None
+                        idle = spent < options.total_s
+                        raise EngineTimeout(
+                            late(options.idle_s, options.total_s, idle=idle)
+                        ) from None
                     spent += loop.time() - began
                     if samples is None:
                         break
@@ -177,13 +184,19 @@ class OrpheusSynthesizer:
     async def _reset(self, generation: int, error: EngineError) -> None:
         """Load the model anew, unless somebody has since `generation`. Raises as the source."""
         if self._generation == generation:
-            _log.warning("Orpheus is started anew: %s", error)
+            _log.warning("%s%s", STARTED_ANEW, error)
             self._generation += 1
             # A task of its own: half a load, because one caller left, would be nobody's.
-            self._resetting = asyncio.ensure_future(self._source.reset())
+            self._resetting = asyncio.ensure_future(self._loaded_anew())
             self._resetting.add_done_callback(lambda task: task.cancelled() or task.exception())
         if self._resetting is not None:
             await asyncio.shield(self._resetting)
+
+    async def _loaded_anew(self) -> None:
+        try:
+            await self._source.reset()
+        except EngineError as error:
+            raise hinted(error, self._options.lower) from error.__cause__
 
 
 async def _next(sound: AsyncGenerator[NDArray[np.float32], None]) -> NDArray[np.float32] | None:
@@ -197,15 +210,3 @@ async def _next(sound: AsyncGenerator[NDArray[np.float32], None]) -> NDArray[np.
 def _blocks(samples: NDArray[np.float32]) -> Iterator[Audio]:
     for start in range(0, len(samples), FRAME_SAMPLES):
         yield Audio(to_int16(samples[start : start + FRAME_SAMPLES]), SAMPLE_RATE)
-
-
-def _late(options: OrpheusOptions, spent: float) -> EngineTimeout:
-    if spent >= options.total_s:
-        return EngineTimeout(
-            f"Orpheus wasn't done with a text in {options.total_s:g} s: raise "
-            "ORPHEUS_TOTAL_TIMEOUT_S, or lower ORPHEUS_MAX_NUM_SEQS on a GPU that is too slow."
-        )
-    return EngineTimeout(
-        f"Orpheus made no sound for {options.idle_s:g} s: raise ORPHEUS_IDLE_TIMEOUT_S, or lower "
-        "ORPHEUS_MAX_NUM_SEQS on a GPU that is too slow."
-    )

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from brain.engines.llm.native import NativeContext, NativeModel
 from brain.engines.ports import Cancelled, CancelToken, EngineFailed, EngineUnavailable, Ticket
 from brain.engines.recipes import POCKET
+from brain.engines.tts.orpheus import llamacpp
 from brain.engines.tts.orpheus.llamacpp import SAMPLING, LlamaCppSpeech, LlamaCppTokens
 from brain.engines.tts.orpheus.prompt import most_tokens, prompt_ids
 from brain.engines.tts.orpheus.snac import SnacOnThread
@@ -124,6 +126,40 @@ def test_a_reset_frees_the_model_and_loads_it_anew(models: Path) -> None:
             async for _ in stream:
                 pass
         assert await made(source, 40) == before
+
+    run(main, models / "endless.gguf")
+
+
+def test_memory_is_freed_before_the_model_is_loaded_again(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else there would have to be room for two."""
+    done: list[str] = []
+
+    class Model(NativeModel):
+        def __init__(self, *given: Any, **named: Any) -> None:
+            super().__init__(*given, **named)
+            done.append("loaded")
+
+        def close(self) -> None:
+            super().close()
+            done.append("freed")
+
+    class Context(NativeContext):
+        def close(self) -> None:
+            super().close()
+            done.append("freed its working memory")
+
+    monkeypatch.setattr(llamacpp, "NativeModel", Model)
+    monkeypatch.setattr(llamacpp, "NativeContext", Context)
+
+    async def main(source: LlamaCppTokens) -> None:
+        prompt = prompt_ids("tara", TEXT, source.tokenize)
+        stream = source.stream(prompt, max_tokens=2000, cancel=CancelToken())
+        await anext(stream)
+        await source.reset()
+        assert done == ["loaded", "freed its working memory", "freed", "loaded"]
+        await stream.aclose()
 
     run(main, models / "endless.gguf")
 

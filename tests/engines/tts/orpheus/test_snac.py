@@ -10,10 +10,18 @@ import pytest
 from brain.engines.ports import EngineFailed, EngineUnavailable
 from brain.engines.recipes import POCKET
 from brain.engines.tts.orpheus.snac import SnacDecoder
-from tests.engines.tts.orpheus.tiny_snac import NAMES, write_snac
+from tests.engines.tts.orpheus.tiny_snac import CODEBOOK, NAMES, sound_of_its_own, write_snac
 
 
-@pytest.mark.parametrize("names", [NAMES, ("c", "b", "a")])
+def test_it_sounds_as_it_does_in_its_own_code(tmp_path: Path) -> None:
+    """PyPI's `snac` on torch: tools/snac/export.py kept what it made of some codes."""
+    frames, sound = sound_of_its_own()
+    assert np.std(sound) > 0.05
+    decoder = SnacDecoder(write_snac(tmp_path / "snac.onnx"))
+    assert np.abs(decoder.decode(frames) - sound).max() < 1e-5
+
+
+@pytest.mark.parametrize("names", [NAMES, ("coarse_codes1", "middle_codes2", "finest_codes3")])
 def test_a_frame_is_2048_samples_and_each_of_its_codes_is_heard(
     tmp_path: Path, names: tuple[str, ...]
 ) -> None:
@@ -41,8 +49,8 @@ def test_what_is_no_snac_at_24_khz_is_refused_with_the_reason(tmp_path: Path) ->
     (tmp_path / "cut.onnx").write_bytes(write_snac(tmp_path / "a.onnx").read_bytes()[:5000])
     with pytest.raises(EngineUnavailable, match="not a decoder that loads"):
         SnacDecoder(tmp_path / "cut.onnx")
-    coarse = write_snac(tmp_path / "coarse.onnx", rates=(8, 8, 2, 2))
-    with pytest.raises(EngineUnavailable, match="1024 samples of 1 frames, not 2048"):
+    coarse = write_snac(tmp_path / "coarse.onnx", last_stride=1)
+    with pytest.raises(EngineUnavailable, match="1025 samples of 1 frames, not 2048"):
         SnacDecoder(coarse)
 
 
@@ -60,7 +68,8 @@ def test_a_code_beyond_the_book_is_an_error(tmp_path: Path) -> None:
 def test_a_damaged_weight_is_told_not_played(tmp_path: Path) -> None:
     file = write_snac(tmp_path / "snac.onnx")
     data = bytearray(file.read_bytes())
-    data[1000:1008] = 2 * np.float32(np.nan).tobytes()  # of a codebook: they begin the file
+    first = data.index(CODEBOOK + b"J") + len(CODEBOOK) + 4  # tag and length of what it holds
+    data[first + 32 * 9 : first + 32 * 10] = 8 * np.float32(np.nan).tobytes()  # of the tenth code
     file.write_bytes(data)
     decoder = SnacDecoder(file)
     with pytest.raises(EngineFailed, match="isn't a number"):

@@ -26,6 +26,12 @@ from brain.engines.ports import (
     Ticket,
 )
 from brain.engines.tts.orpheus.frames import Frame
+from brain.engines.tts.orpheus.hints import (
+    SHARES_OF_LLAMACPP,
+    SHARES_OF_VLLM,
+    STARTED_ANEW,
+    hinted,
+)
 from brain.engines.tts.orpheus.synthesizer import OrpheusSynthesizer
 from tests.engines.tts.orpheus.scripted_voice import (
     InlineDecoder,
@@ -74,13 +80,13 @@ def test_the_streamed_sound_is_that_of_the_slow_reference(
 
 
 def test_the_windows_are_near_the_whole_and_not_the_same(snac: Path) -> None:
-    """So the test above can tell one from the other: this decoder looks beyond a window. (How far
-    the real one's sound is from the whole only its own weights can tell.)"""
+    """So the test above can tell one from the other: the decoder looks beyond a window. (How far
+    one of the real widths is from the whole: benchmarks/orpheus_sound.py.)"""
     ids = speech(40)
     windowed, whole = slow_sound(ids, snac) / 32768, whole_sound(ids, snac)
     assert len(windowed) == len(whole) == 40 * 2048
     loss_db = 10 * np.log10(np.mean(whole**2) / np.mean((windowed - whole) ** 2))
-    assert 10 < loss_db < 40
+    assert 35 < loss_db < 50
 
 
 def test_a_decoder_that_is_behind_takes_more_at_once_and_loses_nothing(
@@ -159,6 +165,29 @@ def test_a_fault_before_any_sound_is_tried_once_more_on_a_new_model(
     assert (len(heard), source.resets, len(source.prompts)) == (5 * 2048, 1, 2)
     assert "started anew" in caplog.text
     assert told in caplog.text
+
+
+@pytest.mark.parametrize("lower", [SHARES_OF_VLLM, SHARES_OF_LLAMACPP])
+def test_where_memory_ran_out_the_log_and_the_error_say_what_to_lower(
+    decoder: InlineDecoder, caplog: pytest.LogCaptureFixture, lower: tuple[str, ...]
+) -> None:
+    full = EngineFailed("CUDA error: out of memory")
+    source = ScriptedSource([full], reset_fails=EngineUnavailable("cudaMalloc failed: 3 GB."))
+    with caplog.at_level(logging.WARNING), pytest.raises(EngineUnavailable) as caught:
+        run_virtual(said(voice(source, decoder, lower=lower)))
+    for told in (caplog.messages[0], str(caught.value)):
+        assert told.endswith(f"(Memory ran out: lower {lower[0]}, {lower[1]} or {lower[2]}.)")
+    assert caplog.messages[0].startswith(f"{STARTED_ANEW}CUDA error: out of memory. (")
+    assert str(caught.value).startswith("cudaMalloc failed: 3 GB. (")
+
+
+@pytest.mark.parametrize(
+    "told", ["a broken pipe", "out of memory: lower ORPHEUS_MAX_NUM_SEQS", "memory of the past"]
+)
+def test_no_hint_is_given_where_none_is_due(told: str) -> None:
+    error = EngineFailed(told)
+    assert hinted(error, SHARES_OF_VLLM) is error
+    assert hinted(EngineFailed("out of memory"), ()).args == ("out of memory",)
 
 
 @pytest.mark.parametrize(("fault", "kind", "told"), FAULTS)

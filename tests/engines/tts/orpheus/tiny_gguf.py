@@ -2,7 +2,9 @@
 
 Its two layers are random. Its embeddings are random, too, but for nine of their dimensions: they
 say which place of a frame a token is for, so that what follows is mostly for the next place, now
-and then a token of no sound, and in the end the end of speech.
+and then a token of no sound, and in the end the end of speech. A paced one has two more: its first
+layer looks at all tokens alike, so it knows the share of them that is text, and ends when that is
+small.
 """
 
 from __future__ import annotations
@@ -23,17 +25,27 @@ _WIDTH, _HEADS, _HIDDEN, _LAYERS, _CONTEXT = 32, 2, 64, 2, 8192
 _CONSTANT, _BEGINNING = 7, 8
 """The dimension that is the same for all tokens, and the one that only the start of speech has;
 those before them are the places'."""
+_TEXT, _SHARE = 9, 10
+"""The dimensions of a paced one: a token is text, and how much of what came before is."""
+_LEAST_SHARE, _SHARPNESS = 0.36, 60.0
 
 _NORMAL, _CONTROL = 1, 3
 
 
 def write_orpheus(
-    path: Path, *, likely_end: float = 1 / 100, orderly: bool = False, seed: int = 1
+    path: Path,
+    *,
+    likely_end: float = 1 / 100,
+    orderly: bool = False,
+    paced: bool = False,
+    seed: int = 1,
 ) -> Path:
     """Write the model to `path`. `likely_end`: that a token is the end of speech (0: never).
 
     `orderly`: it ends after whole frames alone, `likely_end` after each, and garbage between two
-    tokens doesn't make it lose its place; so it says something each time.
+    tokens doesn't make it lose its place; so it says something each time. `paced`: in place of
+    `likely_end`, its end comes after some 1.7 tokens for each byte of its text, and
+    it writes no garbage.
     """
     tokens, kinds = _vocabulary()
     facts = _FACTS | {
@@ -42,6 +54,8 @@ def write_orpheus(
         "tokenizer.ggml.merges": (ARRAY, (STRING, ["a b"])),
     }
     tensors = _tensors(np.random.default_rng(seed), likely_end, orderly)
+    if paced:
+        _pace(tensors)
     return write_gguf(path, facts, tensors)
 
 
@@ -109,6 +123,26 @@ def _tensors(
     norms = ["output_norm.weight"]
     norms += [f"blk.{layer}.{part}_norm.weight" for layer in range(_LAYERS) for part in _NORMED]
     return tensors | {name: np.ones(_WIDTH, np.float32) for name in norms}
+
+
+def _pace(tensors: dict[str, NDArray[Any]]) -> None:
+    embeddings, output = tensors["token_embd.weight"], tensors["output.weight"]
+    for matrix in (embeddings, output):
+        matrix[:, [_TEXT, _SHARE]] = 0
+    embeddings[:257, _TEXT] = 3
+    output[list(GARBAGE)] = 0  # the likeliest of all, once one has been written
+    for layer in range(_LAYERS):
+        for part in ("attn_output", "ffn_down"):
+            tensors[f"blk.{layer}.{part}.weight"][[_TEXT, _SHARE]] = 0
+    for part in ("attn_q", "attn_k", "attn_v", "attn_output"):
+        tensors[f"blk.0.{part}.weight"][:] = 0
+    tensors["blk.0.attn_v.weight"][0, _TEXT] = 1
+    tensors["blk.0.attn_output.weight"][_SHARE, 0] = 1
+    # After the norm the share is about four times itself, and 3.4 is what the others are. At the
+    # least share, and after the last place of a frame, the end is as likely as all codes together.
+    at_least = 6.8 + 0.6 * np.log(_CODES) + 4 * _SHARPNESS * _LEAST_SHARE
+    last_place = 8.0
+    output[END, [6, _CONSTANT, _SHARE]] = [last_place, at_least / 3.4 - last_place, -_SHARPNESS]
 
 
 _NORMED = ("attn", "ffn")

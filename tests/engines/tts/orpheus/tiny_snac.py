@@ -1,83 +1,45 @@
-"""A stand-in for SNAC's decoder: its geometry and its kinds of layers, narrow, random weights.
+"""SNAC's decoder at 24 kHz, from its own architecture by tools/snac: narrow, random weights.
 
-Written from the published architecture (three codebooks at strides 4, 2, 1; an input convolution;
-four blocks of snake, transposed convolution and dilated residual units; snake, convolution, tanh),
-not exported from it: that needs torch. It has no noise blocks. Like the real one it looks further
-to the sides than a window of four frames reaches, so that windows can be told from the whole.
+Its noise is off: the same codes are the same sound. As in the real one, a sample hangs on frames
+further to the sides than a window of four reaches, so that windows can be told from the whole.
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tests.engines.tts.orpheus.tiny_onnx import Graph
+from brain.engines.tts.orpheus.frames import Frame
 
-_CODES, _WIDTH = 4096, 16
-_RATES = (8, 8, 4, 2)
-_STRIDES = (4, 2, 1)
+_FILE = Path(__file__).with_name("snac_narrow.onnx")
 NAMES = ("audio_codes.0", "audio_codes.1", "audio_codes.2")
+_LAST_STRIDE = b"strides@\x02"
+"""Of the last transposed convolution, and of no other: protobuf's bytes of the attribute."""
+CODEBOOK = b"quantizers.0.codebook.weight"
 
 
-def write_snac(
-    path: Path, *, names: tuple[str, ...] = NAMES, rates: tuple[int, ...] = _RATES, seed: int = 1
-) -> Path:
-    """Write the decoder to `path`; `names` are those of its inputs, from the coarsest layer on."""
-    random = np.random.default_rng(seed)
-    graph = Graph()
-
-    def weights(*shape: int, size: float = 1.0) -> str:
-        scale = size / np.sqrt(np.prod(shape[1:]))
-        return graph.constant(random.normal(0, scale, shape).astype(np.float32))
-
-    def snake(x: str, width: int) -> str:
-        alpha = graph.constant(random.uniform(0.5, 1.5, (1, width, 1)).astype(np.float32))
-        sine = graph.node("Sin", graph.node("Mul", x, alpha))
-        return graph.node("Add", x, graph.node("Div", graph.node("Mul", sine, sine), alpha))
-
-    def conv(
-        x: str,
-        into: int,
-        of: int,
-        kernel: int,
-        dilation: int = 1,
-        group: int = 1,
-        size: float = 1.0,
-    ) -> str:
-        pad = dilation * (kernel - 1) // 2
-        kernels = weights(into, of // group, kernel, size=size)
-        return graph.node(
-            "Conv", x, kernels,
-            kernel_shape=[kernel], dilations=[dilation], pads=[pad, pad], strides=[1], group=group,
-        )  # fmt: skip
-
-    total = ""
-    for name, stride in zip(names, _STRIDES, strict=True):
-        codes = graph.input(name, ["batch", f"time{stride}"])
-        found = graph.node("Gather", weights(_CODES, _WIDTH, size=4.0), codes, axis=0)
-        x = graph.node("Transpose", found, perm=[0, 2, 1])
-        if stride > 1:  # each code, `stride` times
-            spread = graph.constant(np.array([1, 1, 1, stride], np.int64))
-            flat = graph.constant(np.array([0, _WIDTH, -1], np.int64))
-            axis = graph.constant(np.array([3], np.int64))
-            x = graph.node("Tile", graph.node("Unsqueeze", x, axis), spread)
-            x = graph.node("Reshape", x, flat)
-        total = graph.node("Add", total, x) if total else x
-
-    x = conv(total, _WIDTH, _WIDTH, 7, group=_WIDTH)
-    width = _WIDTH
-    for rate in rates:
-        half = max(2, width // 2)
-        up = weights(width, half, 2 * rate, size=float(np.sqrt(rate)))
-        x = graph.node(
-            "ConvTranspose", snake(x, width), up,
-            kernel_shape=[2 * rate], strides=[rate], pads=[rate // 2, rate // 2],
-        )  # fmt: skip
-        width = half
-        for dilation in (1, 3, 9):
-            inner = conv(snake(x, width), width, width, 7, dilation, group=width)
-            x = graph.node("Add", x, conv(snake(inner, width), width, width, 1, size=0.5))
-    sound = graph.node("Tanh", conv(snake(x, width), 1, width, 7, size=0.05))
-    graph.write(path, sound, ["batch", 1, "samples"])
+def write_snac(path: Path, *, names: tuple[str, ...] = NAMES, last_stride: int = 2) -> Path:
+    """Write the decoder to `path`. `names` are those of its inputs, from the coarsest layer on, as
+    long as the original's; `last_stride` 1 makes it another's, of some half as many samples."""
+    assert [len(name) for name in names] == [len(name) for name in NAMES]
+    other = {old.encode(): new.encode() for old, new in zip(NAMES, names, strict=True)}
+    data = re.sub(rb"audio_codes\.\d", lambda found: other[found[0]], _FILE.read_bytes())
+    assert data.count(_LAST_STRIDE) == 1
+    data = data.replace(_LAST_STRIDE, _LAST_STRIDE[:-1] + bytes([last_stride]))
+    path.write_bytes(data)
     return path
+
+
+def sound_of_its_own() -> tuple[list[Frame], NDArray[np.float32]]:
+    """Frames, and what PyPI's `snac` itself makes of them on torch: float32 [n * 2048]."""
+    with np.load(_FILE.with_suffix(".npz")) as kept:
+        coarse, middle, fine = (kept[name][0].tolist() for name in NAMES)
+        sound: NDArray[np.float32] = kept["audio_values"]
+    frames = []
+    for index, code in enumerate(coarse):
+        (b, e), (c, d, f, g) = middle[2 * index :][:2], fine[4 * index :][:4]
+        frames.append((code, b, c, d, e, f, g))
+    return frames, sound
