@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.engines.tts.orpheus.tiny_onnx import Graph
+from tests.engines.tts.tiny_onnx import Graph
 
 _CODES, _WIDTH = 4096, 16
 _RATES = (8, 8, 4, 2)
