@@ -15,7 +15,10 @@ def check(settings: Settings, facts: Facts) -> list[Finding]:
 def _serving(facts: Facts) -> set[str]:
     """The settings whose models the brain that runs has loaded, from wherever they came."""
     engines = facts.running.ready.get("engines", {})
-    kinds = {"LLM_MODEL_PATH": "llm", "STT_MODEL_SIZE": "stt", "PIPER_VOICE": "tts"}
+    kinds = {
+        "LLM_MODEL_PATH": "llm", "STT_MODEL_SIZE": "stt", "PIPER_VOICE": "tts",
+        "KOKORO_MODEL_PATH": "tts", "KOKORO_VOICES_PATH": "tts",
+    }  # fmt: skip
     well = {kind for kind, engine in engines.items()
             if not engine.get("reason") and not engine.get("loading")}  # fmt: skip
     return {setting for setting, kind in kinds.items() if kind in well}
@@ -30,7 +33,9 @@ def _files(settings: Settings, models: Models, serving: set[str]) -> list[Findin
     for one in models.used:
         if not one.there and one.setting not in serving:
             told = f"{one.setting}={one.value}: there is no {one.path}"
-            todo = pull if one.model else "put it there, or name another"
+            todo = "put it there, or name another"
+            if one.model:
+                todo = pull if one.model in models.states else f"brain models pull {one.model}"
             found.append(Finding("error", "models", told, todo))
     used = {one.model for one in models.used}
     for name, state in models.states.items():

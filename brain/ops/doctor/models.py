@@ -42,6 +42,11 @@ def used_models(settings: Settings, known: Catalog) -> tuple[UsedModel, ...]:
         found.append(_used(known, folder, "STT_MODEL_SIZE", ears, path / "model.bin", on_gpu))
     if settings.tts_backend not in ("off", "espeak") and voice not in ("", EMBEDDED):
         found.append(_used(known, folder, "PIPER_VOICE", voice, located(voice, folder), False))
+    if settings.tts_backend == "kokoro":
+        on_gpu = settings.kokoro_device == "cuda"
+        for setting in ("KOKORO_MODEL_PATH", "KOKORO_VOICES_PATH"):
+            name = str(getattr(settings, setting.lower()))
+            found.append(_used(known, folder, setting, name, located(name, folder), on_gpu))
     return tuple(found)
 
 

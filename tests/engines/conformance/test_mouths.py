@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from brain.engines.recipes import POCKET
 from brain.engines.recipes.remote import pool_of
 from brain.engines.remote.pool_ports import PoolSynthesizer
 from brain.engines.tts.espeak import EspeakOptions, EspeakSynthesizer
+from brain.engines.tts.kokoro import KokoroOptions, KokoroSynthesizer
 from brain.engines.tts.openai import OpenAISynthesizer, OpenAIVoices
 from brain.engines.tts.piper import PiperSynthesizer
 from brain.persona.moods import EMOTIONS
@@ -27,6 +30,7 @@ from tests.engines.conformance.bench import Adapter, Bench, here
 from tests.engines.conformance.every_engine import EveryStream, Items, taken
 from tests.engines.conformance.example_engine import Chirper
 from tests.engines.remote.audio_server import an_audio_server
+from tests.engines.tts.tiny_kokoro import write_kokoro
 
 
 async def piper() -> Synthesizer:
@@ -40,6 +44,18 @@ async def espeak() -> Synthesizer:
 async def behind_its_lane() -> Synthesizer:
     lane: Lane[Synthesizer] = Lane(await espeak(), LaneLimits(AdmissionLimits(inflight=8)))
     return LaneSynthesizer(lane)
+
+
+@asynccontextmanager
+async def kokoro() -> AsyncIterator[Callable[[], Awaitable[Synthesizer]]]:
+    """kokoro-onnx with a network of tones."""
+    with TemporaryDirectory() as folder:
+        options = KokoroOptions(*write_kokoro(Path(folder)))
+
+        async def load() -> Synthesizer:
+            return await asyncio.to_thread(KokoroSynthesizer, options)
+
+        yield load
 
 
 async def chirper() -> Synthesizer:
@@ -63,6 +79,7 @@ async def openai() -> AsyncIterator[Callable[[], Awaitable[Synthesizer]]]:
 
 ADAPTERS: tuple[Adapter[Synthesizer], ...] = (
     Adapter("piper", "cpu", here(piper)),
+    Adapter("kokoro", "cpu", kokoro),
     Adapter("espeak", "cpu", here(espeak)),
     Adapter("espeak", "cpu", here(behind_its_lane), variant="lane"),
     Adapter("openai", "remote", openai),
