@@ -28,6 +28,7 @@ from brain.engines.ports import (
     Synthesizer,
     Ticket,
 )
+from brain.engines.recipes.mouths import check_synthesizer
 from brain.engines.tts.kokoro import KokoroOptions, KokoroSynthesizer
 from tests.engines.tts import tiny_kokoro
 from tests.engines.tts.tiny_kokoro import RATE, VOICES, loudness, pitches
@@ -326,6 +327,21 @@ def test_a_voice_that_is_damaged_fails_alone(tmp_path: Path) -> None:
         with pytest.raises(EngineFailed, match="am_low"):
             await anext(mouth.stream("Yes.", voice="am_low", ticket=Ticket("a")))
         assert await anext(mouth.stream("Yes.", ticket=Ticket("a")))
+        await mouth.close()
+
+    asyncio.run(main())
+
+
+def test_what_is_no_number_is_not_spoken(tmp_path: Path) -> None:
+    """And the check of a loaded engine then finds that it makes no sound."""
+
+    async def main() -> None:
+        network, voices = tiny_kokoro.write_kokoro(tmp_path)
+        with voices.open("wb") as file:
+            np.savez(file, af_heart=np.full((510, 1, 256), np.nan, np.float32))
+        mouth = KokoroSynthesizer(KokoroOptions(network, voices))
+        with pytest.raises(EngineFailed, match="made no sound"):
+            await check_synthesizer(mouth)
         await mouth.close()
 
     asyncio.run(main())
