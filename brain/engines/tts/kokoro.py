@@ -229,6 +229,8 @@ def _opened(network: Network, options: KokoroOptions) -> tuple[Kokoro, NpzFile]:
         )
     try:
         kokoro = Kokoro.from_session(network, str(options.voices))
+        # (phonemizer's copy of espeak-ng is loaded by this; it may be refused where it lies.)
+        kokoro.tokenizer.phonemize("Hello.", _LANGUAGES["a"])
     except Exception as error:  # numpy, zipfile and phonemizer raise their own
         said = one_line(f"{type(error).__name__}: {error}")
         raise EngineUnavailable(f"Kokoro can't be loaded with {options.voices}: {said}") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import os
 import subprocess
 import sys
@@ -318,6 +319,16 @@ def test_what_is_no_kokoro_is_named(tmp_path: Path) -> None:
     refused(piper, voices, "not Kokoro's network: it takes input, input_lengths, scales")
 
 
+def test_why_there_are_no_phonemes_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> str:
+        raise OSError("failed to map segment from shared object")
+
+    files = tiny_kokoro.write_kokoro(tmp_path)
+    monkeypatch.setattr(Tokenizer, "phonemize", refused)
+    with pytest.raises(EngineUnavailable, match="failed to map segment"):
+        KokoroSynthesizer(KokoroOptions(*files))
+
+
 def test_a_voice_that_is_damaged_fails_alone(tmp_path: Path) -> None:
     async def main() -> None:
         network, voices = tiny_kokoro.write_kokoro(tmp_path)
@@ -350,6 +361,7 @@ def test_what_is_no_number_is_not_spoken(tmp_path: Path) -> None:
 def test_what_was_asked_for_and_is_not_there_is_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.WARNING, "brain")
     assert "CUDAExecutionProvider" not in onnxruntime.get_available_providers()
     files = tiny_kokoro.write_kokoro(tmp_path)
     mouth = KokoroSynthesizer(KokoroOptions(*files, "zf_gone", "cuda"))
