@@ -78,14 +78,19 @@ def lacks(settings: Settings) -> list[str]:
     """
     told = []
     try:
-        used = doctor_models.used_models(settings, catalog.load())
+        known = catalog.load()
+        used = doctor_models.used_models(settings, known)
     except ModelsError as error:
         return [str(error)]
     absent = [one for one in used if not one.there]
     if absent:
-        names = ", ".join(one.model or one.value for one in absent)
+        names = list(dict.fromkeys(one.model or one.value for one in absent))
+        profile = known.profiles.get(settings.brain_profile)
+        wanted = profile.wants if profile is not None else ()
         pull = f"brain models pull --profile {settings.brain_profile}"
-        told.append(f"not there yet: {names}; {pull}")
+        if more := [name for name in names if name in known.models and name not in wanted]:
+            pull += f"; brain models pull {' '.join(more)}"
+        told.append(f"not there yet: {', '.join(names)}; {pull}")
     extras = [extra for extra, package in _EXTRAS.items() if not _installed(package)]
     if extras:
         told.append(f"not installed: the extra {', '.join(extras)}; deploy/install.sh brings it")

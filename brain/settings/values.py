@@ -9,7 +9,7 @@ from pydantic import AfterValidator
 
 LlmBackend = Literal["llamacpp", "vllm", "ollama", "openai"]
 SttBackend = Literal["whisper", "openai"]
-TtsBackend = Literal["auto", "orpheus", "piper", "espeak", "openai", "off"]
+TtsBackend = Literal["auto", "orpheus", "kokoro", "piper", "espeak", "openai", "off"]
 OrpheusBackend = Literal["auto", "llamacpp", "vllm", "server"]
 EchoMode = Literal["half_duplex", "guard", "none"]
 LogLevel = Literal["debug", "info", "warning", "error"]

@@ -40,6 +40,8 @@ def synthesizer_rungs(settings: Settings) -> list[Rung[Synthesizer]]:
         rungs.append(_orpheus(settings))
     if backend == "openai":
         rungs.append(_openai(settings))
+    if backend == "kokoro":
+        rungs.append(_kokoro(settings))
     if backend != "espeak" and settings.piper_voice:
         if settings.piper_voice != EMBEDDED:
             rungs.append(_piper(settings, settings.piper_voice))
@@ -61,14 +63,41 @@ def _piper(settings: Settings, voice: str) -> Rung[Synthesizer]:
         from brain.engines.tts.piper import PiperSynthesizer
 
         file, _ = files()
-        threads = 1 if embedded else math.ceil(threads_of(settings) / 2)
+        threads = 1 if embedded else _threads(settings)
         name = EMBEDDED if embedded else None
         engine = await asyncio.to_thread(lambda: PiperSynthesizer(file, threads=threads, name=name))
-        # A conversation keeps its voice and queues; what needn't wait goes to the next rung.
-        admission = AdmissionLimits(shed_beyond=settings.tts_busy_queue_threshold)
-        return await _mouth(engine, admission, settings, given_up)
+        return await _mouth(engine, _shedding(settings), settings, given_up)
 
     return Rung("piper", build, check_synthesizer, embedded, files=files)
+
+
+def _kokoro(settings: Settings) -> Rung[Synthesizer]:
+    def files() -> tuple[Path, Path]:
+        folder = models_dir(settings.models_dir)
+        named = settings.kokoro_model_path, settings.kokoro_voices_path
+        model, voices = (located(name, folder) for name in named)
+        return model, voices
+
+    async def build(given_up: GivenUp) -> Synthesizer:
+        await imported("brain.engines.tts.kokoro", "kokoro-onnx", "tts")
+        from brain.engines.tts.kokoro import KokoroOptions, KokoroSynthesizer
+
+        voice, device = settings.kokoro_voice, settings.kokoro_device
+        options = KokoroOptions(*files(), voice, device, _threads(settings))
+        engine = await asyncio.to_thread(KokoroSynthesizer, options)
+        return await _mouth(engine, _shedding(settings), settings, given_up)
+
+    return Rung("kokoro", build, check_synthesizer, files=files)
+
+
+def _threads(settings: Settings) -> int:
+    """Of a voice on the CPU: the mind is at work beside it."""
+    return math.ceil(threads_of(settings) / 2)
+
+
+def _shedding(settings: Settings) -> AdmissionLimits:
+    """A conversation keeps its voice and queues; what needn't wait goes to the next rung."""
+    return AdmissionLimits(shed_beyond=settings.tts_busy_queue_threshold)
 
 
 def _espeak(settings: Settings) -> Rung[Synthesizer]:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 from piper import PiperVoice
 from piper.config import PiperConfig, SynthesisConfig
@@ -24,45 +21,14 @@ from brain.engines.ports import (
     EngineUnavailable,
     Ticket,
 )
+from brain.engines.tts.blocks import blocks_of, faded, in_blocks
+from brain.engines.tts.network import Network
 from brain.engines.tts.prosody import prosody
 from brain.engines.tts.speakable import pieces, readable
 from brain.engines.worker import Worker
 
-_BLOCKS_PER_SECOND = 10
-_FADE_IN_S, _FADE_OUT_S = 0.003, 0.008
 _MOST_PHONEMES = 240
 """Phonemes in one call of the network, about 16 s: bounds memory and the time to a cancel."""
-
-
-class _Interruptible:
-    """An ONNX session, as `PiperVoice` uses it, whose run a token can end between two nodes."""
-
-    def __init__(self, session: onnxruntime.InferenceSession) -> None:
-        self._session: onnxruntime.InferenceSession | None = session
-        self._token = CancelToken()
-
-    def under(self, token: CancelToken) -> None:
-        """From now on `token` ends the runs."""
-        self._token = token
-
-    def free(self) -> None:
-        """Let go of the network, and its memory."""
-        self._session = None
-
-    def run(self, outputs: Sequence[str] | None, feeds: Mapping[str, Any]) -> Any:
-        if self._session is None:
-            raise EngineUnavailable("The voice is closed.")
-        options = onnxruntime.RunOptions()
-
-        def terminate() -> None:
-            options.terminate = True
-
-        self._token.on_cancel(terminate)
-        try:
-            return self._session.run(outputs, feeds, options)
-        except Exception as error:  # onnxruntime's errors have no common root of their own
-            self._token.raise_if_cancelled()
-            raise EngineFailed(f"the voice failed: {error}; try another PIPER_VOICE") from error
 
 
 class PiperSynthesizer:
@@ -75,24 +41,12 @@ class PiperSynthesizer:
     def __init__(self, voice: Path, *, threads: int = 1, name: str | None = None) -> None:
         """Load `voice` (`*.onnx`, with `*.onnx.json` beside it); blocks for up to seconds.
 
-        `threads` is the budget of onnxruntime's pool, which doesn't spin when idle. `name` is what
-        robots call the voice (default: the file's). Raises `EngineUnavailable`.
+        `threads`: as `Network`. `name` is what robots call the voice (default: the file's). Raises
+        `EngineUnavailable`.
         """
         config = _config(voice)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.enable_cpu_mem_arena = False  # the arena keeps the longest sentence's memory
-        try:
-            session = onnxruntime.InferenceSession(
-                str(voice), sess_options=options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # onnxruntime's errors have no common root of their own
-            said = one_line(str(error))
-            raise EngineUnavailable(f"{voice} is not a voice that loads: {said}") from error
-        self._session = _Interruptible(session)
-        self._voice = PiperVoice(session=self._session, config=config)
+        self._network = Network(voice, advice="try another PIPER_VOICE", threads=threads)
+        self._voice = PiperVoice(session=self._network, config=config)
         self._worker = Worker("piper")
         self._info = EngineInfo("piper", name or voice.name.removesuffix(".onnx"), "cpu")
         self._speakers = dict(sorted(config.speaker_id_map.items(), key=lambda item: item[1]))
@@ -106,42 +60,28 @@ class PiperSynthesizer:
         """The speakers of the voice, or its own name if it has but one."""
         return tuple(self._speakers) or (self._info.model,)
 
-    async def stream(
+    def stream(
         self, text: str, *, voice: str | None = None, emotion: Emotion | None = None, ticket: Ticket
     ) -> AsyncGenerator[Audio, None]:
         """As `Synthesizer.stream`: a sentence is made at once, and given out in 100 ms blocks."""
-        ticket.cancel.raise_if_cancelled()
-        token = CancelToken()
-        ticket.cancel.on_cancel(token.cancel)
         config = SynthesisConfig(
             speaker_id=self._speakers.get(voice or ""),
             length_scale=self._voice.config.length_scale / prosody(emotion).rate,
         )
-        try:
-            async with aclosing(
-                self._worker.iterate(lambda: self._say(text, config, token))
-            ) as blocks:
-                async for block in blocks:
-                    ticket.cancel.raise_if_cancelled()
-                    yield block
-        finally:
-            token.cancel()
+        return blocks_of(self._worker, ticket, lambda token: self._say(text, config, token))
 
     async def close(self) -> None:
-        """As `Synthesizer.close`. A run of the network that is under way is finished first."""
-        await self._worker.close(self._session.free)
+        """As `Synthesizer.close`. It ends a run of the network that is under way."""
+        self._network.stop()
+        await self._worker.close(self._network.free)
 
     def _say(self, text: str, config: SynthesisConfig, token: CancelToken) -> Iterator[Audio]:
         """Blocks of sound, made on the worker's thread."""
-        self._session.under(token)
-        rate = self._voice.config.sample_rate
-        step = rate // _BLOCKS_PER_SECOND
+        self._network.under(token)
         for phonemes in self._phonemes(text, token):
             token.raise_if_cancelled()
             samples = self._sound(phonemes, config)
-            for start in range(0, len(samples), step):
-                token.raise_if_cancelled()
-                yield Audio(samples[start : start + step], rate)
+            yield from in_blocks(samples, self._voice.config.sample_rate, token)
 
     def _phonemes(self, text: str, token: CancelToken) -> Iterator[list[str]]:
         for piece in pieces(readable(text)):
@@ -174,21 +114,6 @@ def shorter(phonemes: list[str], most: int) -> Iterator[list[str]]:
         rest = rest[cut:]
     if rest:
         yield rest
-
-
-def faded(samples: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
-    """`samples` out of silence and back to it, so that clauses join without a click.
-
-    3 ms in, 8 ms out; what isn't a number becomes silence.
-    """
-    sound = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0).astype(np.float32)
-    rise = min(round(_FADE_IN_S * rate), len(sound) // 2)
-    fall = min(round(_FADE_OUT_S * rate), len(sound) // 2)
-    if rise:
-        sound[:rise] *= np.linspace(0.0, 1.0, rise, endpoint=False, dtype=np.float32)
-    if fall:
-        sound[-fall:] *= np.linspace(0.0, 1.0, fall, endpoint=False, dtype=np.float32)[::-1]
-    return sound
 
 
 def _config(voice: Path) -> PiperConfig:

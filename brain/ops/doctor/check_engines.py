@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,10 @@ from brain.settings import Settings
 
 _NAMES = {"vad": "voice detector", "stt": "ears", "llm": "mind", "tts": "mouth"}
 _BUILD = "build it for CUDA: deploy/jetpack/build-wheels.sh, or deploy/desktop/README.md"
+_BUILD_KOKORO = "put the package onnxruntime-gpu in the place of onnxruntime"
 _INSTALL = "install the brain with its extras llm, stt and tts"
+# A reason that names the model; others mean those of the profile.
+_NAMED_PULL = re.compile(r"(brain models pull \S+) fetch")
 _LOADING = (
     ("No module", _INSTALL),
     (
@@ -40,6 +44,8 @@ def wants_gpu(settings: Settings, kind: str) -> str:
     """
     if kind == "stt" and settings.stt_device == "cuda":
         return f"STT_DEVICE=cuda ({settings.origins['STT_DEVICE']})"
+    if kind == "tts" and settings.tts_backend == "kokoro" and settings.kokoro_device == "cuda":
+        return f"KOKORO_DEVICE=cuda ({settings.origins['KOKORO_DEVICE']})"
     layers = settings.llm_gpu_layers
     forced = layers != 0 and settings.origins["LLM_GPU_LAYERS"] != "default"
     own = settings.llm_backend == "llamacpp" and not settings.embedded_mind
@@ -67,11 +73,13 @@ def _engine(settings: Settings, kind: str, engine: Mapping[str, Any]) -> list[Fi
         stands_in = f"a stand-in serves ({serves}): {reason}"
         todo = f"do as it says ({forced} couldn't be kept)" if forced else "do as it says"
         if "brain models pull" in reason:
-            todo = f"brain models pull --profile {settings.brain_profile}"
+            named = _NAMED_PULL.search(reason)
+            profile = f"brain models pull --profile {settings.brain_profile}"
+            todo = named[1] if named else profile
         todo += "; it is tried again by itself"
         return [Finding("error" if toy or forced else "warning", name, stands_in, todo)]
     if forced and device == "cpu":
-        return [Finding("error", name, f"{serves}, though {forced}", _BUILD)]
+        return [Finding("error", name, f"{serves}, though {forced}", _build(kind))]
     return [Finding("ok", name, serves)]
 
 
@@ -80,10 +88,14 @@ def _library(settings: Settings, library: Library, *, loaded: bool) -> list[Find
     if library.trouble:
         todo = next((todo for words, todo in _LOADING if words in library.trouble), _BUILD)
         return [Finding("error", library.name, f"doesn't load: {library.trouble}", todo)]
-    kind = {"llama.cpp": "llm", "ctranslate2": "stt"}.get(library.name, "")
+    kind = {"llama.cpp": "llm", "ctranslate2": "stt", "kokoro": "tts"}.get(library.name, "")
     forced = wants_gpu(settings, kind)
     if forced and library.gpu is False:
-        todo = f"mend the driver, or {_BUILD}"
+        todo = f"mend the driver, or {_build(kind)}"
         return [Finding("error", library.name, f"finds no GPU, though {forced}", todo)]
     gpu = {True: ", finds the GPU", False: ", CPU alone", None: ""}[library.gpu]
     return [] if loaded and not gpu else [Finding("ok", library.name, f"{library.version}{gpu}")]
+
+
+def _build(kind: str) -> str:
+    return _BUILD_KOKORO if kind == "tts" else _BUILD

@@ -15,7 +15,10 @@ def check(settings: Settings, facts: Facts) -> list[Finding]:
 def _serving(facts: Facts) -> set[str]:
     """The settings whose models the brain that runs has loaded, from wherever they came."""
     engines = facts.running.ready.get("engines", {})
-    kinds = {"LLM_MODEL_PATH": "llm", "STT_MODEL_SIZE": "stt", "PIPER_VOICE": "tts"}
+    kinds = {
+        "LLM_MODEL_PATH": "llm", "STT_MODEL_SIZE": "stt", "PIPER_VOICE": "tts",
+        "KOKORO_MODEL_PATH": "tts", "KOKORO_VOICES_PATH": "tts",
+    }  # fmt: skip
     if engines.get("tts", {}).get("name") == "orpheus":
         kinds |= {"ORPHEUS_MODEL_PATH": "tts", "ORPHEUS_DECODER_PATH": "tts"}
     well = {kind for kind, engine in engines.items()

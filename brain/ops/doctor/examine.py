@@ -89,6 +89,8 @@ def needed_libraries(settings: Settings) -> Iterable[str]:
     yield from ("llama.cpp", "ctranslate2", "faster-whisper", "onnxruntime")
     if settings.tts_backend not in ("off", "espeak"):
         yield "piper"
+    if settings.tts_backend == "kokoro":
+        yield "kokoro"
 
 
 def _plan(settings: Settings, around: Machine) -> MemoryPlan | None:

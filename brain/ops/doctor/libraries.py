@@ -40,6 +40,11 @@ TRIALS: Mapping[str, Trial] = {
     "faster-whisper": Trial("faster-whisper", "import faster_whisper; print()"),
     "onnxruntime": Trial("onnxruntime", "import onnxruntime; print()"),
     "piper": Trial("piper-tts", "import piper; print()"),
+    "kokoro": Trial(
+        "kokoro-onnx",
+        "import kokoro_onnx, onnxruntime as o; "
+        "print('CUDAExecutionProvider' in o.get_available_providers())",
+    ),
 }
 
 

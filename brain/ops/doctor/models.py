@@ -54,6 +54,11 @@ def used_models(settings: Settings, known: Catalog) -> tuple[UsedModel, ...]:
             found.append(_used(known, folder, "ORPHEUS_MODEL_PATH", model, path, on_gpu))
         path = located(decoder, folder)
         found.append(_used(known, folder, "ORPHEUS_DECODER_PATH", decoder, path, False))
+    if settings.tts_backend == "kokoro":
+        on_gpu = settings.kokoro_device == "cuda"
+        for setting in ("KOKORO_MODEL_PATH", "KOKORO_VOICES_PATH"):
+            name = str(getattr(settings, setting.lower()))
+            found.append(_used(known, folder, setting, name, located(name, folder), on_gpu))
     profile = known.profiles.get(settings.brain_profile)
     wants = set(profile.wants) if profile else set()
     return tuple(replace(one, extra=bool(one.model) and one.model not in wants) for one in found)

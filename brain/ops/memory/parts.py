@@ -164,7 +164,8 @@ def _mouth(settings: Settings, known: Catalog, machine: Hardware) -> Iterator[Pa
         yield from _orpheus(settings, known, machine)
     if backend == _KOKORO:
         kokoro = known.models[_KOKORO]
-        yield Part("mouth", "Kokoro", kokoro.memory_gb, "ram", "catalogue")
+        place: Place = "gpu" if settings.kokoro_device == "cuda" else "ram"
+        yield Part("mouth", "Kokoro", kokoro.memory_gb, place, "catalogue")
     voice = settings.piper_voice
     if backend not in ("off", "espeak") and voice not in ("", EMBEDDED):
         folder = models_dir(settings.models_dir)

@@ -7,9 +7,17 @@ from functools import partial
 from pydantic import BaseModel
 
 from brain.settings.fields import setting
-from brain.settings.values import URL, URLS_OR_NONE, FileOrName, OrpheusBackend, TtsBackend
+from brain.settings.values import (
+    URL,
+    URLS_OR_NONE,
+    Device,
+    FileOrName,
+    OrpheusBackend,
+    TtsBackend,
+)
 
 _mouth = partial(setting, group="Mouth")
+_kokoro = partial(setting, group="Mouth: Kokoro")
 _orpheus = partial(setting, group="Mouth: Orpheus")
 _openai = partial(setting, group="Mouth: OpenAI-compatible server")
 
@@ -37,6 +45,24 @@ class MouthSettings(BaseModel):
         ge=0.1,
         le=600,
     )
+    kokoro_model_path: FileOrName = _kokoro(
+        "kokoro/kokoro-v1.0.onnx",
+        "Network of Kokoro: an ONNX file, here or in MODELS_DIR",
+        min_length=1,
+    )
+    kokoro_voices_path: FileOrName = _kokoro(
+        "kokoro/voices-v1.0.bin",
+        "Voices of Kokoro: an npz file, here or in MODELS_DIR",
+        min_length=1,
+    )
+    kokoro_voice: str = _kokoro(
+        "af_heart",
+        "Voice of Kokoro, as its file names it; the first letter is its language (a: American"
+        " English, b: British, e: Spanish, f: French, h: Hindi, i: Italian, p: Portuguese; j:"
+        " Japanese and z: Mandarin, which are read badly)",
+        min_length=1,
+    )
+    kokoro_device: Device = _kokoro("cpu", "What Kokoro runs on")
     orpheus_backend: OrpheusBackend = _orpheus(
         "auto", "What runs the model of Orpheus (auto: vLLM if LLM_BACKEND=vllm, else llama.cpp)"
     )

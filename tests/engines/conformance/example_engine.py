@@ -30,14 +30,14 @@ class Chirper:
 
     @property
     def voices(self) -> tuple[str, ...]:
-        return ("chirper",)
+        return ("chirper", "low")
 
     async def stream(
         self, text: str, *, voice: str | None = None, emotion: Emotion | None = None, ticket: Ticket
     ) -> AsyncGenerator[Audio, None]:
         """As `Synthesizer.stream`."""
         ticket.cancel.raise_if_cancelled()
-        pitch = prosody(emotion).pitch
+        pitch = prosody(emotion).pitch * (0.5 if voice == "low" else 1.0)
         # On a thread of its own: nothing may hold up the event loop for more than a few ms.
         tones = self._worker.iterate(lambda: _tones(text, pitch, ticket.cancel))
         async with aclosing(tones) as blocks:

@@ -22,6 +22,7 @@ from brain.engines.recipes import POCKET
 from brain.engines.recipes.remote import pool_of
 from brain.engines.remote.pool_ports import PoolSynthesizer
 from brain.engines.tts.espeak import EspeakOptions, EspeakSynthesizer
+from brain.engines.tts.kokoro import KokoroOptions, KokoroSynthesizer
 from brain.engines.tts.openai import OpenAISynthesizer, OpenAIVoices
 from brain.engines.tts.orpheus.llamacpp import SAMPLING, LlamaCppSpeech, LlamaCppTokens
 from brain.engines.tts.orpheus.snac import SnacOnThread
@@ -35,6 +36,7 @@ from tests.engines.conformance.example_engine import Chirper
 from tests.engines.remote.audio_server import an_audio_server
 from tests.engines.tts.orpheus.tiny_gguf import write_orpheus
 from tests.engines.tts.orpheus.tiny_snac import write_snac
+from tests.engines.tts.tiny_kokoro import write_kokoro
 
 
 async def piper() -> Synthesizer:
@@ -68,6 +70,18 @@ async def orpheus() -> AsyncIterator[Callable[[], Awaitable[Synthesizer]]]:
         yield load
 
 
+@asynccontextmanager
+async def kokoro() -> AsyncIterator[Callable[[], Awaitable[Synthesizer]]]:
+    """kokoro-onnx with a network of tones."""
+    with TemporaryDirectory() as folder:
+        options = KokoroOptions(*write_kokoro(Path(folder)))
+
+        async def load() -> Synthesizer:
+            return await asyncio.to_thread(KokoroSynthesizer, options)
+
+        yield load
+
+
 async def chirper() -> Synthesizer:
     return Chirper()
 
@@ -89,6 +103,7 @@ async def openai() -> AsyncIterator[Callable[[], Awaitable[Synthesizer]]]:
 
 ADAPTERS: tuple[Adapter[Synthesizer], ...] = (
     Adapter("piper", "cpu", here(piper)),
+    Adapter("kokoro", "cpu", kokoro),
     Adapter("espeak", "cpu", here(espeak)),
     Adapter("espeak", "cpu", here(behind_its_lane), variant="lane"),
     Adapter("openai", "remote", openai),

@@ -63,6 +63,7 @@ def loudness(sound: NDArray[np.float64], parts: int = 60) -> NDArray[np.float64]
             "espeak",
             "Orpheus",
         ),
+        ({"tts_backend": "kokoro"}, "kokoro", "piper", "KOKORO_MODEL_PATH"),
         ({"tts_backend": "piper"}, "piper", "piper", ""),
         ({"tts_backend": "espeak"}, "espeak", "espeak", ""),
     ],

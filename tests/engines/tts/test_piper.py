@@ -28,7 +28,8 @@ from brain.engines.ports import (
     Synthesizer,
     Ticket,
 )
-from brain.engines.tts.piper import PiperSynthesizer, faded, shorter
+from brain.engines.tts.blocks import faded
+from brain.engines.tts.piper import PiperSynthesizer, shorter
 from brain.engines.tts.speakable import pieces, readable
 
 VOICE = Path(__file__).parents[3] / "brain" / "pocket" / "voice.onnx"
@@ -194,7 +195,7 @@ def test_unmodified_piper_loads_and_aligns_the_voice() -> None:
 def test_closing_lets_go_of_the_network() -> None:
     async def main() -> None:
         mouth = PiperSynthesizer(VOICE)
-        network = weakref.ref(mouth._session._session)
+        network = weakref.ref(mouth._network._session)
         assert [b async for b in mouth.stream("Yes.", ticket=Ticket("tester"))]
         assert network() is not None
         await mouth.close()

@@ -57,9 +57,9 @@ class Graph:
     _parts: list[bytes] = field(default_factory=list)
     _names: int = 0
 
-    def input(self, name: str, shape: Sequence[str | int]) -> str:
-        """An int64 input; a size that is a word is free."""
-        self._parts.append(_data(11, _value(name, _INT64, shape)))
+    def input(self, name: str, shape: Sequence[str | int], *, floats: bool = False) -> str:
+        """An input, int64 or float32; a size that is a word is free."""
+        self._parts.append(_data(11, _value(name, _FLOAT if floats else _INT64, shape)))
         return name
 
     def constant(self, array: NDArray[Any]) -> str:
