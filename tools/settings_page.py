@@ -46,19 +46,19 @@ empty value counts as none, save where it has a meaning below.
 
 NOTES = {
     "Language model: llama.cpp": "With `LLM_BACKEND=llamacpp`, where not said otherwise.",
-    "Language model: vLLM": "With `LLM_BACKEND=vllm`, and the extra `vllm` (Python 3.11 or\n"
-    "later). A model that isn't on this machine is fetched from the hub as it is loaded; without it,\n"
-    "or while it loads, the embedded model answers in its stead. The model runs in a process of its\n"
+    "Language model: vLLM": "With `LLM_BACKEND=vllm` and the extra `vllm` (Python 3.11 or later).\n"
+    "A model that isn't on this machine is fetched from the hub as it is loaded; without it, or\n"
+    "while it loads, the embedded model answers in its stead. The model runs in a process of its\n"
     "own: if that dies, it is started anew, and the brain goes on.",
     "Language model: Ollama": "With `LLM_BACKEND=ollama`.",
     "Language model: OpenAI-compatible server": "With `LLM_BACKEND=openai`.",
-    "Mouth: Orpheus": "With `PERFORMANCE_MODE=1` and `TTS_BACKEND=auto` or `orpheus`. What\n"
-    "runs its model says `ORPHEUS_BACKEND`. llama.cpp: on the GPU as `LLM_GPU_LAYERS` says, after\n"
-    "`brain models pull orpheus-3b-q4_k_m snac`. vLLM in this process: with the extra `vllm`, after\n"
-    "`brain models pull orpheus-3b snac`, in numbers of `VLLM_DTYPE`. A vLLM server elsewhere: of its\n"
-    "models it is `TTS_MODEL_NAME`, or the first; the decoder (`snac`) is still here. On llama.cpp\n"
-    "each 2960 tokens of `ORPHEUS_MAX_MODEL_LEN`\n"
-    "let one more text be spoken at once, up to `ORPHEUS_MAX_NUM_SEQS`.",
+    "Mouth: Orpheus": "With `PERFORMANCE_MODE=1` and `TTS_BACKEND=auto` or `orpheus`.\n"
+    "What runs its model says `ORPHEUS_BACKEND`. llama.cpp: on the GPU as `LLM_GPU_LAYERS` says,\n"
+    "after `brain models pull orpheus-3b-q4_k_m snac`; each 2960 tokens of\n"
+    "`ORPHEUS_MAX_MODEL_LEN` let one more text be spoken at once, up to `ORPHEUS_MAX_NUM_SEQS`.\n"
+    "vLLM in this process: with the extra `vllm`, after `brain models pull orpheus-3b snac`, in\n"
+    "numbers of `VLLM_DTYPE`. A vLLM server elsewhere: of its models it is `TTS_MODEL_NAME`, or\n"
+    "the first; the decoder (`snac`) is here.",
 }
 
 

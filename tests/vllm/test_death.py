@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -152,3 +154,36 @@ def test_what_cannot_be_loaded_is_told(pocket: Path, changes: dict[str, object],
         assert below() == others
 
     asyncio.run(main())
+
+
+LOADS = """
+import asyncio, sys
+from brain.engines.llm.vllm import VllmMind
+from brain.engines.llm.vllm_options import VllmOptions, VllmShape
+
+async def main():
+    shape = VllmShape(sys.argv[1], dtype="float32", context=512)
+    await VllmMind.load(VllmOptions(shape))
+    print("loaded", flush=True)
+    await asyncio.Event().wait()
+
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+def test_a_brain_that_is_killed_takes_its_engine_with_it(pocket: Path, tmp_path: Path) -> None:
+    """Or the next brain would find its GPU full."""
+    script = tmp_path / "loads.py"
+    script.write_text(LOADS)
+    brain = subprocess.Popen([sys.executable, script, pocket], stdout=subprocess.PIPE, text=True)
+    try:
+        assert brain.stdout is not None
+        assert brain.stdout.readline() == "loaded\n"
+        children = psutil.Process(brain.pid).children(recursive=True)
+        assert len(children) > 1
+    finally:
+        brain.kill()
+        brain.wait()  # (Its output stays open, as long as one of them has it.)
+    _, alive = psutil.wait_procs(children, 20.0)
+    assert alive == []

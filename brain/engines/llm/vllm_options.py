@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+BRAIN_PID = "ROBOT_BRAIN_PID"
+"""In the environment of vLLM's processes: the one with which they are to end."""
+
 
 @dataclass(frozen=True)
 class VllmShape:

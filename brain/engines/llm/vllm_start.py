@@ -25,12 +25,14 @@ from vllm.engine.arg_utils import AsyncEngineArgs  # noqa: E402
 from vllm.platforms import current_platform  # noqa: E402
 from vllm.v1.engine.async_llm import AsyncLLM  # noqa: E402
 
-from brain.engines.llm.vllm_options import VllmShape  # noqa: E402
+from brain.engines.llm.vllm_options import BRAIN_PID, VllmShape  # noqa: E402
 from brain.engines.ports import Device  # noqa: E402
 
 PATIENCE_S = 10.0
 """For a core that was told to end; then it is killed."""
 _LOOK_S = 0.1
+# (By its name: a process that imports it ends with the brain.)
+_EXTENSION = "brain.engines.llm.vllm_child.EndsWithTheBrain"
 
 # Two engines that start at once would each take the other's share of the GPU for free memory.
 _starting = threading.Lock()
@@ -105,6 +107,7 @@ def end(cores: Sequence[BaseProcess], patience: float = 0.0) -> bool:
 
 
 def _arguments(shape: VllmShape) -> AsyncEngineArgs:
+    os.environ[BRAIN_PID] = str(os.getpid())
     if shape.token:  # for the core too, which is a process of its own
         os.environ.setdefault("HF_TOKEN", shape.token)
     arguments: dict[str, Any] = {
@@ -123,6 +126,7 @@ def _arguments(shape: VllmShape) -> AsyncEngineArgs:
         # which a small model may never tire.
         "structured_outputs_config": {"backend": "guidance", "disable_any_whitespace": True},
         "disable_log_stats": True,
+        "worker_extension_cls": _EXTENSION,
         **shape.more,
     }
     return AsyncEngineArgs(**arguments)
