@@ -1,9 +1,10 @@
 # make demo   sets up, starts the brain, has a robot talk to it, shows what happened
 # make test   sets up, passes the tests
 # make test-appliance  as root: boots whole systems, installs the brain, and goes through its life
+# make test-vllm  passes the tests of vLLM on the CPU, in an environment of their own (3.5 GB)
 # make pocket trains the embedded models from nothing (under 3 hours on 2 cores)
 
-.PHONY: setup demo test test-appliance lint lock pocket clean
+.PHONY: setup demo test test-appliance test-vllm lint lock pocket clean
 
 setup:
 	@tools/setup.sh
@@ -16,6 +17,9 @@ test: setup
 
 test-appliance:
 	@tools/test_appliance.sh
+
+test-vllm:
+	@tools/test_vllm.sh
 
 lint: setup
 	@tools/lint.sh

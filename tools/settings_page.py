@@ -46,19 +46,23 @@ empty value counts as none, save where it has a meaning below.
 
 NOTES = {
     "Language model: llama.cpp": "With `LLM_BACKEND=llamacpp`, where not said otherwise.",
-    "Language model: vLLM": "With `LLM_BACKEND=vllm`. They are read and checked; the engine\n"
-    "itself isn't in this version, and the embedded model answers in its stead.",
+    "Language model: vLLM": "With `LLM_BACKEND=vllm` and the extra `vllm` (Python 3.11 or later).\n"
+    "A model that isn't on this machine is fetched from the hub as it is loaded; without it, or\n"
+    "while it loads, the embedded model answers in its stead. The model runs in a process of its\n"
+    "own: if that dies, it is started anew, and the brain goes on.",
     "Language model: Ollama": "With `LLM_BACKEND=ollama`.",
     "Language model: OpenAI-compatible server": "With `LLM_BACKEND=openai`. Of several\n"
     "servers each has a third of `LLM_TIMEOUT_S` for its first token, so that others can be asked\n"
     "in its stead. The key is shown to all of them, the ears' and the mouth's too.",
     "Ears: OpenAI-compatible server": "With `STT_BACKEND=openai`.",
     "Mouth: OpenAI-compatible server": "With `TTS_BACKEND=openai`.",
-    "Mouth: Orpheus": "With `PERFORMANCE_MODE=1` and `TTS_BACKEND=auto` or `orpheus`. llama.cpp\n"
-    "runs it, on the GPU as `LLM_GPU_LAYERS` says: `brain models pull orpheus-3b-q4_k_m snac`. On\n"
-    "vLLM it isn't in this version: what is vLLM's own (the model's repository, the share of the\n"
-    "GPU, the free memory) is read and checked alone. Each 2960 tokens of `ORPHEUS_MAX_MODEL_LEN`\n"
-    "let one more text be spoken at once, up to `ORPHEUS_MAX_NUM_SEQS`.",
+    "Mouth: Orpheus": "With `PERFORMANCE_MODE=1` and `TTS_BACKEND=auto` or `orpheus`.\n"
+    "What runs its model says `ORPHEUS_BACKEND`. llama.cpp: on the GPU as `LLM_GPU_LAYERS` says,\n"
+    "after `brain models pull orpheus-3b-q4_k_m snac`; each 2960 tokens of\n"
+    "`ORPHEUS_MAX_MODEL_LEN` let one more text be spoken at once, up to `ORPHEUS_MAX_NUM_SEQS`.\n"
+    "vLLM in this process: with the extra `vllm`, after `brain models pull orpheus-3b snac`, in\n"
+    "numbers of `VLLM_DTYPE`. A vLLM server elsewhere: of its models it is `TTS_MODEL_NAME`, or\n"
+    "the first; the decoder (`snac`) is here.",
 }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 REPLACED_WITHIN_S = 30.0
 """In which another engine must serve in the place of one that hung."""
@@ -48,21 +49,39 @@ class Hangs:
         return ""
 
 
-class GivenUpOnce:
-    """Called with a reason, perhaps before anybody knows what to do about it."""
-
-    def __init__(self) -> None:
-        self._reason: str | None = None
-        self._then: Callable[[str], None] | None = None
+class GivenUp(Protocol):
+    """What an engine's owner is told, once, from the event loop: with the reason, in a sentence."""
 
     def __call__(self, reason: str) -> None:
-        if self._reason is None:
-            self._reason = reason
-            if self._then is not None:
-                self._then(reason)
+        """The engine hangs, and what it has of this process is lost."""
 
-    def then(self, do: Callable[[str], None]) -> None:
-        """Do this about it, now or when it comes."""
+    def died(self, reason: str) -> None:
+        """It was a process of its own, and that is no more. Nothing of it is left here."""
+
+
+class GivenUpOnce:
+    """A `GivenUp` that may be told before anybody knows what to do about it."""
+
+    def __init__(self) -> None:
+        self._told: tuple[str, bool] | None = None
+        self._then: Callable[[str, bool], None] | None = None
+
+    def __call__(self, reason: str) -> None:
+        """As `GivenUp.__call__`."""
+        self._tell(reason, hung=True)
+
+    def died(self, reason: str) -> None:
+        """As `GivenUp.died`."""
+        self._tell(reason, hung=False)
+
+    def then(self, do: Callable[[str, bool], None]) -> None:
+        """Do this about it, now or when it comes: it gets the reason, and whether it hangs."""
         self._then = do
-        if self._reason is not None:
-            do(self._reason)
+        if self._told is not None:
+            do(*self._told)
+
+    def _tell(self, reason: str, *, hung: bool) -> None:
+        if self._told is None:
+            self._told = reason, hung
+            if self._then is not None:
+                self._then(reason, hung)

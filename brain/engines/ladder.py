@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
-from brain.engines.hangs import GivenUpOnce, Hangs
+from brain.engines.hangs import GivenUp, GivenUpOnce, Hangs
 from brain.engines.lane import Closable, Lane
 from brain.engines.looking import FILES_S, PROBE_AGAIN_S, PROBE_S, fingerprint, probed
 from brain.engines.one_line import one_line
@@ -30,13 +30,14 @@ from brain.engines.ports import (
 from brain.engines.remote.endpoint import EndpointState
 from brain.engines.remote.pool import pool_behind
 
+__all__ = ["RETRIES_S", "EngineState", "GivenUp", "Kind", "Ladder", "Progress", "Rung"]
+
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Closable)
 
 Kind = Literal["vad", "stt", "llm", "tts"]
-GivenUp = Callable[[str], None]
 
 RETRIES_S = (0.0, 5.0, 15.0, 60.0, 300.0)
 """Waits before an engine that is down is built again; the last one for ever."""
@@ -60,7 +61,8 @@ class Rung(Generic[E]):
     """One engine of a ladder.
 
     `build` makes it (and warms it), or raises `EngineError`; it is given what to call when the
-    engine hangs. `check` makes a tiny real call of it, and raises `EngineError` if it is ill.
+    engine hangs or dies. `check` makes a tiny real call of it, and raises `EngineError` if it is
+    ill.
     `embedded` rungs need nothing but the package, so they are built first and always there.
     `probe`, for an engine outside this process, asks whether it is there, without building it, and
     raises `EngineUnavailable` if it isn't. `files` are those that it is built from: it is built
@@ -286,7 +288,7 @@ class Ladder(Generic[E]):
                 _log.exception("Building the %s engine %s failed.", self.kind, place.rung.name)
         else:
             place.engine, place.reason, place.strikes = engine, "", 0
-            given_up.then(lambda reason: self._lower(place, engine, reason, hung=True))
+            given_up.then(lambda reason, hung: self._lower(place, engine, reason, hung=hung))
             _log.info("%s: %s (%s) is ready.", self.kind, engine.info.name, engine.info.model)
         finally:
             place.tried = True

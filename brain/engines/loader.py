@@ -31,6 +31,8 @@ _log = logging.getLogger(__name__)
 E = TypeVar("E", bound=Closable)
 
 _DETECTOR = "silero"
+_ALSO_DECIDING: Mapping[Kind, tuple[str, ...]] = {"llm": ("vllm_",), "tts": ("orpheus_",)}
+"""Beginnings of names of settings, besides the kind's own, that decide how its models load."""
 
 
 class EngineSet:
@@ -163,7 +165,8 @@ def _guarded(
     if loads is None:
         return rungs
     values = settings.model_dump()
-    deciding = repr([values[name] for name in sorted(values) if name.startswith(f"{kind}_")])
+    prefixes = (f"{kind}_", *_ALSO_DECIDING.get(kind, ()))
+    deciding = repr([values[name] for name in sorted(values) if name.startswith(prefixes)])
     return [guarded(rung, kind, loads, deciding) for rung in rungs]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from brain.engines.hangs import GivenUpOnce
 from brain.engines.ladder import Rung
 from brain.engines.lane import Closable
 from brain.engines.ports import EngineError
@@ -32,6 +33,6 @@ async def opened(rungs: Sequence[Rung[E]], nothing: str) -> Opened[E]:
     rung = rungs[0]
     pocket = rung.embedded and rung.name != "espeak"  # which is embedded, but no model of ours
     try:
-        return Opened(await rung.build(lambda _reason: None), pocket)
+        return Opened(await rung.build(GivenUpOnce()), pocket)
     except EngineError as error:
         return Opened(None, pocket, str(error))

@@ -94,8 +94,8 @@ def lacks(settings: Settings) -> list[str]:
     extras = [extra for extra, package in _EXTRAS.items() if not _installed(package)]
     if extras:
         told.append(f"not installed: the extra {', '.join(extras)}; deploy/install.sh brings it")
-    if settings.llm_backend == "vllm":
-        told.append("LLM_BACKEND=vllm isn't in this version: the pocket brain will answer")
+    if settings.llm_backend == "vllm" and not _installed("vllm"):
+        told.append("not installed: the extra vllm; the pocket brain will answer")
     if any(one.on_gpu for one in used):
         told.append("it wants a GPU; brain doctor says whether it is found")
     return told

@@ -47,6 +47,8 @@ class Workshop:
         self._plans = {name: list(plan) for name, plan in plans.items()}
         self.built: list[tuple[str, float]] = []
         self.engines: list[ScriptedMind] = []
+        self.given_up: list[GivenUp] = []
+        """What each build was given, in the order of `engines`."""
         self.check_error: Exception | None = None
 
     def rung(
@@ -63,6 +65,7 @@ class Workshop:
             self.engines.append(engine)
             port: LanguageModel = engine
             limits = LaneLimits(first_s=4.0, next_s=4.0, grace_s=1.0)
+            self.given_up.append(given_up)
             return LaneLanguageModel(Lane(port, limits, given_up=given_up))
 
         return Rung(name, build, self._check, embedded)
@@ -474,5 +477,28 @@ def test_a_rung_that_cannot_see_says_so_for_a_better_one_that_failed() -> None:
             await say(mind)
         assert not any(engine.closed for engine in shop.engines)
         await made.close()
+
+    run_virtual(main())
+
+
+def test_one_whose_own_process_died_is_down_unasked_and_soon_built_anew() -> None:
+    async def main() -> None:
+        shop = Workshop(big=[["big"]], pocket=[["small"]])
+        made, mind = ladder(shop)
+        await made.start()
+        await made.climb()
+        made.watch()
+        assert await say(mind) == "big"
+        for _ in range(4):  # more often than an engine may hang
+            shop.given_up[-1].died("It has died.")
+            shop.given_up[-1]("It hangs.")  # Only the first word counts.
+            assert made.state.reason == "It has died."
+            assert await say(mind) == "small"
+            await asyncio.sleep(10.5)
+            assert await say(mind) == "big"
+            assert made.state.reason == ""
+        assert made.hopeless() == ""
+        await made.close()
+        assert all(engine.closed == 1 for engine in shop.engines)
 
     run_virtual(main())

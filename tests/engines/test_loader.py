@@ -73,7 +73,7 @@ def test_the_pocket_profile_serves_with_all_it_has() -> None:
     ("changes", "kind", "wanted", "reason"),
     [
         ({"llm_model_path": "/no/such/model.gguf"}, "llm", "llamacpp", "/no/such/model.gguf"),
-        ({"llm_backend": "vllm"}, "llm", "vllm", "LLM_BACKEND=vllm"),
+        ({"llm_backend": "vllm"}, "llm", "vllm", "extra vllm"),
         ({"stt_model_size": "/no/such/ears"}, "stt", "whisper", "/no/such/ears"),
         ({"piper_voice": "/no/such/voice.onnx"}, "tts", "piper", "/no/such/voice.onnx"),
         ({"tts_backend": "orpheus"}, "tts", "orpheus", "TTS_BACKEND=orpheus"),

@@ -59,7 +59,7 @@ def state_of(rungs: Sequence[Rung[E]]) -> EngineState:
         ({"llm_backend": "llamacpp"}, ""),
         ({"llm_backend": "ollama", "ollama_url": NOBODY}, NOBODY),
         ({"llm_backend": "openai", "openai_url": f"{NOBODY}/v1"}, NOBODY),
-        ({"llm_backend": "vllm"}, "LLM_BACKEND=vllm"),
+        ({"llm_backend": "vllm"}, "extra vllm"),
     ],
     ids=lambda value: value["llm_backend"] if isinstance(value, dict) else "",
 )

@@ -14,24 +14,6 @@ from brain.settings import SPECS
 ROOT = Path(__file__).parents[2]
 FOLDERS = (ROOT / "tests", ROOT / "robot_client" / "tests")
 
-# Of vLLM, which is not in the brain yet, as a mind and under Orpheus: their tests come with it, in
-# the issue on the profile of the RTX 3090 Ti. What they ask of the GPU counts today
-# (GPU_UTILIZATION_CAP).
-LATER = {
-    "VLLM_MODEL_NAME",
-    "VLLM_DTYPE",
-    "VLLM_GPU_MEMORY_UTILIZATION",
-    "VLLM_MAX_MODEL_LEN",
-    "VLLM_MAX_NUM_SEQS",
-    "VLLM_MAX_NUM_BATCHED_TOKENS",
-    "VLLM_TEMPERATURE",
-    "VLLM_TIMEOUT_S",
-    "VLLM_MAX_OUTPUT_TOKENS",
-    "TTS_MODEL_NAME",
-    "ORPHEUS_URL",
-    "ORPHEUS_GPU_MEMORY_UTILIZATION",
-}
-
 
 def marked_names(tree: ast.AST) -> Iterator[str]:
     """The names in the marks that stand on a test, or on one case of it."""
@@ -54,7 +36,7 @@ def marks() -> Mapping[str, list[str]]:
     return found
 
 
-@pytest.mark.parametrize("name", [name for name in SPECS if name not in LATER])
+@pytest.mark.parametrize("name", list(SPECS))
 def test_it_has_a_test_of_its_effect(marks: Mapping[str, list[str]], name: str) -> None:
     assert marks.get(name), f"no test is marked pytest.mark.setting({name!r})"
 
@@ -62,13 +44,6 @@ def test_it_has_a_test_of_its_effect(marks: Mapping[str, list[str]], name: str) 
 def test_every_mark_names_a_setting(marks: Mapping[str, list[str]]) -> None:
     strangers = {name: files for name, files in marks.items() if name not in SPECS}
     assert not strangers
-
-
-def test_what_is_left_for_later_is_a_setting_of_an_engine_that_is_not_there_yet() -> None:
-    groups = {SPECS[name].group for name in LATER}
-    assert groups == {"Language model: vLLM", "Mouth: Orpheus"}
-    of_vllm = {n for n, spec in SPECS.items() if spec.group == "Language model: vLLM"}
-    assert of_vllm <= LATER, "one engine, which comes whole"
 
 
 def test_a_mark_is_found_on_a_test_and_on_one_case_of_it() -> None:

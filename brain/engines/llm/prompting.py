@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from brain.engines.llm.chat_prompt import ChatTemplate, TemplateRefused
 from brain.engines.llm.marks import Segment
-from brain.engines.llm.native import NativeModel
 from brain.engines.llm.patches import Patch, Patches, Placed, Prompt
 from brain.engines.llm.tool_calls import INNER_MARKERS, MARKERS, THINK_CLOSE, THINK_OPEN
 from brain.engines.ports import EngineFailed, EngineUnavailable, Message, ToolSpec
@@ -20,6 +20,34 @@ _FALLBACK = (
 _TURN_OPENERS = ("<|im_start|>", "<|start_header_id|>", "<start_of_turn>")
 
 
+class Vocabulary(Protocol):
+    """What is known of a model's tokens, whatever runs it."""
+
+    @property
+    def chat_template(self) -> str | None:
+        """A Jinja template, if the model has one."""
+
+    @property
+    def bos(self) -> int | None:
+        """The token that begins every prompt, where the model wants one."""
+
+    def bos_and_eos(self) -> tuple[str, str]:
+        """How the two tokens are spelt in templates; empty where there is none."""
+
+    def special_tokens(self) -> tuple[dict[str, int], dict[str, int]]:
+        """Control tokens and user-defined tokens, spelling to id."""
+
+    def tokenize(self, text: str, *, special: bool, continues: bool = False) -> list[int]:
+        """Token ids of `text`; with `special`, spellings of control tokens become those tokens.
+        `continues`: it stands right after other text."""
+
+    def piece(self, token: int) -> bytes:
+        """The bytes of a token as they are read, those of control tokens included."""
+
+    def ends_generation(self, token: int) -> bool:
+        """Whether a reply ends with `token`."""
+
+
 class Prompter:
     """A model's chat template and what its vocabulary adds to it.
 
@@ -30,7 +58,7 @@ class Prompter:
 
     def __init__(
         self,
-        model: NativeModel,
+        model: Vocabulary,
         look: Callable[[bytes], Sequence[list[int] | Patch]] | None = None,
     ) -> None:
         self._model = model

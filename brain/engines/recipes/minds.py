@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from brain.engines.recipes.building import (
     threads_of,
     warm,
 )
+from brain.engines.recipes.hub_models import hub_folder
 from brain.models.place import located, models_dir
 from brain.settings import Settings
 from brain.settings.budget import excess_of_vllm
@@ -46,7 +48,7 @@ def language_model_rungs(settings: Settings) -> list[Rung[LanguageModel]]:
     elif backend == "openai":
         rungs.append(_openai(settings))
     elif backend == "vllm":
-        rungs.append(_missing_mind(settings))
+        rungs.append(_vllm(settings))
     elif settings.llm_model_path != EMBEDDED:
         rungs.append(_mind(settings, settings.llm_model_path))
     rungs.append(_mind(settings, EMBEDDED))
@@ -178,18 +180,53 @@ async def _openai_options(settings: Settings) -> list[OpenAIOptions]:
     ]
 
 
-async def _thinking(engine: LanguageModel, settings: Settings, given_up: GivenUp) -> LanguageModel:
+def _vllm(settings: Settings) -> Rung[LanguageModel]:
+    progress = Progress()
+    before: list[LanguageModel] = []
+
+    async def build(given_up: GivenUp) -> LanguageModel:
+        if over := excess_of_vllm(settings):
+            raise EngineUnavailable(f"{over}.")
+        while before:  # Until it is closed, its share of the GPU is taken.
+            await before[-1].close()
+            before.pop()
+        progress("importing vLLM")
+        await imported("brain.engines.llm.vllm", "vllm", "vllm (Python 3.11 or later)")
+        from brain.engines.llm.vllm import VllmMind
+        from brain.engines.recipes.vllm import vllm_options
+
+        options = await asyncio.to_thread(vllm_options, settings)
+        engine: LanguageModel = await VllmMind.load(options, tell=progress, died=given_up.died)
+        before.append(engine)
+        progress(f"{options.name}, warming up")
+        return await _thinking(engine, settings, given_up, settings.vllm_timeout_s)
+
+    def files() -> tuple[Path, ...]:
+        folder = hub_folder(settings.vllm_model_name, settings.models_dir)
+        return (folder / "config.json",)
+
+    return Rung("vllm", build, check_language_model, files=files, progress=progress)
+
+
+async def _thinking(
+    engine: LanguageModel, settings: Settings, given_up: GivenUp, patience_s: float | None = None
+) -> LanguageModel:
     """The engine, warm, behind its lane."""
     if settings.warmup_llm:
         await warm(engine, check_language_model)
-    return _in_its_lane(engine, settings, given_up)
+    return _in_its_lane(engine, settings, given_up, patience_s)
 
 
-def _in_its_lane(engine: LanguageModel, settings: Settings, given_up: GivenUp) -> LanguageModel:
+def _in_its_lane(
+    engine: LanguageModel, settings: Settings, given_up: GivenUp, patience_s: float | None = None
+) -> LanguageModel:
+    """`patience_s`: for each token, LLM_TIMEOUT_S if None."""
+    if patience_s is None:
+        patience_s = settings.llm_timeout_s
     limits = LaneLimits(
         AdmissionLimits(inflight=settings.llm_max_inflight),
-        first_s=settings.llm_timeout_s,
-        next_s=settings.llm_timeout_s,
+        first_s=patience_s,
+        next_s=patience_s,
         grace_s=GRACE_S,
     )
     return LaneLanguageModel(Lane(engine, limits, given_up=given_up))
@@ -200,14 +237,3 @@ async def check_language_model(engine: LanguageModel) -> None:
     stream = engine.stream([Message("user", "Hello.")], max_tokens=1, ticket=Ticket(WARM_UP))
     async for _ in stream:
         pass
-
-
-def _missing_mind(settings: Settings) -> Rung[LanguageModel]:
-    async def build(_: GivenUp) -> LanguageModel:
-        if over := excess_of_vllm(settings):
-            raise EngineUnavailable(f"{over}.")
-        raise EngineUnavailable(
-            "LLM_BACKEND=vllm isn't in this version of the brain: choose llamacpp."
-        )
-
-    return Rung("vllm", build, check_language_model)

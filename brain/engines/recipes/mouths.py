@@ -169,7 +169,7 @@ def _orpheus(settings: Settings) -> Rung[Synthesizer]:
         from brain.engines.recipes.orpheus import load_orpheus, orpheus_at_once, orpheus_patience_s
 
         try:
-            engine = await load_orpheus(settings, tell=progress)
+            engine = await load_orpheus(settings, tell=progress, died=given_up.died)
         except EngineUnavailable as error:
             raise EngineUnavailable(f"Orpheus: {error}") from error
         progress(f"{engine.info.model}, warming up")

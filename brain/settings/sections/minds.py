@@ -67,7 +67,8 @@ class MindSettings(BaseModel):
     )
     vllm_model_name: str = _vllm(
         "Qwen/Qwen3-8B-AWQ",
-        "Model of plans and conversations with vLLM: a repository on the hub",
+        "Model of plans and conversations with vLLM: a repository on the hub, or a folder, here or"
+        " in MODELS_DIR (where brain models pull puts it)",
         min_length=1,
     )
     vllm_dtype: VllmDtype = _vllm("bfloat16", "Number format that vLLM computes in")
@@ -87,7 +88,7 @@ class MindSettings(BaseModel):
     )
     vllm_temperature: float = _vllm(0.7, "Sampling temperature of vLLM", ge=0, le=2)
     vllm_timeout_s: float = _vllm(
-        20.0, "Longest wait for an answer of vLLM, and for a whole plan", unit="s", ge=0.1, le=600
+        20.0, "Longest wait for each token of vLLM, and for a whole plan", unit="s", ge=0.1, le=600
     )
     vllm_max_output_tokens: int = _vllm(
         512, "Longest answer of vLLM", unit="tokens", ge=1, le=131072

@@ -70,7 +70,10 @@ class MouthSettings(BaseModel):
         "http://localhost:8000/v1", "Base URL of a vLLM server that has the model of Orpheus", **URL
     )
     tts_model_name: str = _orpheus(
-        "canopylabs/orpheus-3b-0.1-ft", "Model of Orpheus: a repository on the hub", min_length=1
+        "canopylabs/orpheus-3b-0.1-ft",
+        "Model of Orpheus for vLLM: a repository on the hub, or a folder, here or in MODELS_DIR"
+        " (where brain models pull puts it)",
+        min_length=1,
     )
     orpheus_model_path: FileOrName = _orpheus(
         "orpheus/orpheus-3b-0.1-ft-q4_k_m.gguf",

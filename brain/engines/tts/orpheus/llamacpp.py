@@ -89,7 +89,7 @@ class LlamaCppTokens:
         """What has been computed since the model was loaded."""
         return replace(self._there().batcher.counters)
 
-    def tokenize(self, text: str) -> list[int]:
+    async def tokenize(self, text: str) -> list[int]:
         """As `TokenSource.tokenize`. (The vocabulary is never written: any thread may read it.)"""
         return self._there().model.tokenize(text, special=False)
 

@@ -6,7 +6,7 @@ Source of names and ids: the model's card and its training format (canopylabs/or
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 
 from brain.engines.ports import Emotion
@@ -47,12 +47,17 @@ _SOUNDS: Mapping[str, tuple[str, str]] = MappingProxyType(
 )
 
 
-def prompt_ids(voice: str, words: str, tokenize: Callable[[str], list[int]]) -> list[int]:
-    """The prompt for `words` in `voice`. `tokenize` takes plain text and adds nothing to it."""
+def said(voice: str, words: str) -> str:
+    """The text of the prompt for `words` in `voice`: plain, without a control token in it."""
+    return f"{voice}: {words}"
+
+
+def prompt_ids(text: Iterable[int]) -> list[int]:
+    """The prompt: the ids of its text, and what is around them."""
     return [
         _START_OF_HUMAN,
         _BEGIN_OF_TEXT,
-        *tokenize(f"{voice}: {words}"),
+        *text,
         _END_OF_TEXT,
         _END_OF_HUMAN,
         _START_OF_AI,

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
-from typing import Protocol
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from brain.engines.ports import CancelToken, EngineInfo
 from brain.engines.tts.orpheus.frames import Frame
+
+SAMPLING: Mapping[str, Any] = MappingProxyType(
+    {"temperature": 0.6, "top_p": 0.9, "repetition_penalty": 1.1}
+)
+"""As on the model's card (without the penalty it repeats itself), in vLLM's names."""
 
 
 class TokenSource(Protocol):
@@ -19,8 +25,9 @@ class TokenSource(Protocol):
     def info(self) -> EngineInfo:
         """`model` and `device`; the name is Orpheus's whatever runs it."""
 
-    def tokenize(self, text: str) -> list[int]:
-        """Ids of plain text, and nothing around them. Quick. Raises `EngineUnavailable`."""
+    async def tokenize(self, text: str) -> list[int]:
+        """Ids of plain text, and nothing around them. Raises `EngineUnavailable`,
+        `EngineFailed`."""
 
     def stream(
         self, prompt: Sequence[int], *, max_tokens: int, cancel: CancelToken

@@ -30,7 +30,7 @@ from brain.engines.tts.orpheus.frames import (
     Windows,
 )
 from brain.engines.tts.orpheus.hints import STARTED_ANEW, hinted, late
-from brain.engines.tts.orpheus.prompt import VOICES, most_tokens, prompt_ids, spoken
+from brain.engines.tts.orpheus.prompt import VOICES, most_tokens, prompt_ids, said, spoken
 from brain.engines.tts.orpheus.source import SoundDecoder, TokenSource
 
 _log = logging.getLogger(__name__)
@@ -134,7 +134,7 @@ class OrpheusSynthesizer:
         """One try, with its time-outs."""
         if self._closed:
             raise EngineUnavailable("Orpheus is closed.")
-        prompt = prompt_ids(voice, words, self._source.tokenize)
+        prompt = prompt_ids(await self._source.tokenize(said(voice, words)))
         options, loop = self._options, asyncio.get_running_loop()
         spent, heard = 0.0, False
         own = CancelToken()

@@ -36,7 +36,7 @@ class ScriptedSource:
         self.prompts: list[list[int]] = []
         self.limits: list[int] = []
 
-    def tokenize(self, text: str) -> list[int]:
+    async def tokenize(self, text: str) -> list[int]:
         return list(text.encode())
 
     async def stream(

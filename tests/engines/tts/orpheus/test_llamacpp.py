@@ -16,7 +16,7 @@ from brain.engines.ports import Cancelled, CancelToken, EngineFailed, EngineUnav
 from brain.engines.recipes import POCKET
 from brain.engines.tts.orpheus import llamacpp
 from brain.engines.tts.orpheus.llamacpp import SAMPLING, LlamaCppSpeech, LlamaCppTokens
-from brain.engines.tts.orpheus.prompt import most_tokens, prompt_ids
+from brain.engines.tts.orpheus.prompt import most_tokens, prompt_ids, said
 from brain.engines.tts.orpheus.snac import SnacOnThread
 from brain.engines.tts.orpheus.synthesizer import OrpheusOptions, OrpheusSynthesizer
 from tests.engines.tts.orpheus.slow_reference import slow_codes, slow_sound
@@ -52,7 +52,7 @@ def run(
 
 
 async def made(source: LlamaCppTokens, most: int = 2000, text: str = TEXT) -> list[int]:
-    prompt = prompt_ids("tara", text, source.tokenize)
+    prompt = prompt_ids(await source.tokenize(said("tara", text)))
     stream = source.stream(prompt, max_tokens=most, cancel=CancelToken())
     return [token async for ids in stream for token in ids]
 
@@ -84,7 +84,7 @@ def test_a_model_that_finds_no_end_is_stopped_at_the_most_tokens(models: Path) -
 
 def test_the_prompt_is_read(models: Path) -> None:
     async def main(source: LlamaCppTokens) -> None:
-        assert source.tokenize("tara: ab<custom_token_5>") == [
+        assert await source.tokenize("tara: ab<custom_token_5>") == [
             *b"tara: ", 256, *b"<custom_token_5>"
         ], "and what is written as a token stays text"  # fmt: skip
         one, again, other = [await made(source, 40, t) for t in (TEXT, TEXT, "What else?")]
@@ -96,7 +96,7 @@ def test_the_prompt_is_read(models: Path) -> None:
 def test_several_at_once_and_one_that_is_cancelled(models: Path) -> None:
     async def main(source: LlamaCppTokens) -> None:
         cancel = CancelToken()
-        prompt = prompt_ids("tara", TEXT, source.tokenize)
+        prompt = prompt_ids(await source.tokenize(said("tara", TEXT)))
 
         async def cancelled() -> int:
             count = 0
@@ -118,7 +118,7 @@ def test_several_at_once_and_one_that_is_cancelled(models: Path) -> None:
 def test_a_reset_frees_the_model_and_loads_it_anew(models: Path) -> None:
     async def main(source: LlamaCppTokens) -> None:
         before = await made(source, 40)
-        prompt = prompt_ids("tara", TEXT, source.tokenize)
+        prompt = prompt_ids(await source.tokenize(said("tara", TEXT)))
         stream = source.stream(prompt, max_tokens=2000, cancel=CancelToken())
         await anext(stream)
         await source.reset()
@@ -182,7 +182,7 @@ def test_after_the_end(models: Path) -> None:
     async def main(source: LlamaCppTokens) -> None:
         await source.close()
         with pytest.raises(EngineUnavailable):
-            source.tokenize("a")
+            await source.tokenize("a")
         with pytest.raises(EngineUnavailable):
             await made(source)
 

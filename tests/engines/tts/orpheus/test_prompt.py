@@ -15,6 +15,7 @@ from brain.engines.tts.orpheus.prompt import (
     VOICES,
     most_tokens,
     prompt_ids,
+    said,
     spoken,
     tag_of,
 )
@@ -24,16 +25,8 @@ EIGHT = {"laugh", "chuckle", "sigh", "cough", "sniffle", "groan", "yawn", "gasp"
 
 
 def test_the_prompt_is_framed_by_its_special_tokens() -> None:
-    asked = []
-
-    def tokenize(text: str) -> list[int]:
-        asked.append(text)
-        return [7, 8, 9]
-
-    assert prompt_ids("tara", "Hello.", tokenize) == [
-        128259, 128000, 7, 8, 9, 128009, 128260, 128261, 128257
-    ]  # fmt: skip
-    assert asked == ["tara: Hello."]
+    assert said("tara", "Hello.") == "tara: Hello."
+    assert prompt_ids([7, 8, 9]) == [128259, 128000, 7, 8, 9, 128009, 128260, 128261, 128257]
 
 
 def test_the_voices_and_the_tags_are_those_of_the_model() -> None:
