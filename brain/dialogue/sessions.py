@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from brain.dialogue import outputs
+from brain.dialogue.ahead import AheadCounters
 from brain.dialogue.config import HouseRules, SessionConfig
 from brain.dialogue.history import History
 from brain.dialogue.memory import Kept, MemoryStore, RobotMemory
@@ -97,6 +98,7 @@ class Sessions:
     ) -> None:
         self.house = house
         self.counters = SessionCounters()
+        self.ahead = AheadCounters()
         self._engines = engines
         self._max_sessions = max_sessions
         self._per_address = per_address
@@ -162,7 +164,7 @@ class Sessions:
         if robot_id:
             self._memories[known] = (self._clock(), memory)
         house = replace(self.house, defaults=defaults) if defaults is not None else self.house
-        session = Session(secrets.token_hex(8), known, self._engines, house, memory)
+        session = Session(secrets.token_hex(8), known, self._engines, house, memory, self.ahead)
         connection = Connection(session, resumed, caller or Caller(), address)
         self._open[known] = connection
         memory.opened()
