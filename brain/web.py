@@ -89,7 +89,11 @@ def build_app(
         account = sessions.account()
         if not trusted:
             account["robots"] = {}
-        counters = {"plan_admission": asdict(planner.admission), "converse_sessions": account}
+        counters = {
+            "plan_admission": asdict(planner.admission),
+            "converse_sessions": account,
+            "speculation": asdict(sessions.ahead),
+        }
         return health.health(
             settings,
             engines.states(),

@@ -24,9 +24,14 @@ class Album:
             del self._waiting[0]
             self.too_many()
 
+    @property
+    def waiting(self) -> tuple[bytes, ...]:
+        """The pictures of the next turn, so far."""
+        return tuple(self._waiting)
+
     def take(self) -> tuple[bytes, ...]:
         """The turn has come: its pictures."""
-        taken, self._waiting = tuple(self._waiting), []
+        taken, self._waiting = self.waiting, []
         self._told_too_many = False
         return taken
 

@@ -53,11 +53,13 @@ class SessionConfig:
 class HouseRules:
     """What holds for every session of this brain; in ms where not said otherwise.
 
-    `emotions`: the house's own character is asked for a mood with each reply.
+    `emotions`: the house's own character is asked for a mood with each reply. `tentative_ms`: of
+    silence, after which an answer is made ahead (0: never).
     """
 
     defaults: SessionConfig = field(default_factory=SessionConfig)
     echo: Echo = "half_duplex"
+    tentative_ms: int = 0
     barge_in_ms: int = 300
     pre_roll_ms: int = 300
     max_utterance_s: float = 30.0
@@ -105,6 +107,7 @@ def rules(config: SessionConfig, house: HouseRules) -> Rules:
     cancels_echo = config.echo_cancellation or house.echo == "none"
     return Rules(
         silence=samples((detection or TurnDetection()).silence_ms),
+        tentative=samples(house.tentative_ms),
         barge_in=samples(house.barge_in_ms),
         pre_roll=samples(house.pre_roll_ms),
         max_utterance=samples(house.max_utterance_s * 1000),

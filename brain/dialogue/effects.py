@@ -15,13 +15,42 @@ class Send:
 
 @dataclass(frozen=True)
 class StartTranscription:
-    """Hear samples [start, end) of this session's microphone. `voiced_end`: of its last speech."""
+    """Hear samples [start, end) of this session's microphone. `voiced_end`: of its last speech.
+
+    What has been heard of them ahead, or is being heard, stands: `known`: what was said in them is
+    known, and nothing is left to be heard.
+    """
 
     turn: int
     revision: int
     start: int
     end: int
     voiced_end: int
+    known: bool = False
+
+
+@dataclass(frozen=True)
+class HearAhead:
+    """Hear samples [start, end): the user has paused, and may have finished. Nothing waits for it,
+    and nobody is told."""
+
+    turn: int
+    revision: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class PrepareReply:
+    """Make the answer to `text` ahead, and keep it: a `StartReply` may come for it."""
+
+    turn: int
+    text: str
+
+
+@dataclass(frozen=True)
+class DropAhead:
+    """The user went on, or it has come to nothing otherwise: stop what runs ahead."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +122,9 @@ class ForgetSound:
 Effect = (
     Send
     | StartTranscription
+    | HearAhead
+    | PrepareReply
+    | DropAhead
     | Remember
     | RememberResult
     | RememberPicture

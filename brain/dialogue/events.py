@@ -71,6 +71,15 @@ class Transcribed:
 
 
 @dataclass(frozen=True)
+class Foreseen:
+    """What was heard of a turn that may not be over yet."""
+
+    turn: int
+    revision: int
+    text: str
+
+
+@dataclass(frozen=True)
 class TranscriptionFailed:
     turn: int
     code: str
@@ -151,6 +160,7 @@ Event = (
     | IdleSignal
     | ChangeRules
     | Transcribed
+    | Foreseen
     | TranscriptionFailed
     | CallMade
     | ToolResult

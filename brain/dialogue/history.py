@@ -55,6 +55,13 @@ class History:
         """All there is, to go on from another time."""
         return tuple(self._messages)
 
+    def copy(self) -> History:
+        """Another one with the same in it."""
+        other = History(self._budget, self._messages, self._pictures)
+        other._early = dict(self._early)
+        other._early_pictures = dict(self._early_pictures)
+        return other
+
     def clear(self) -> None:
         """Forget everything."""
         self._messages, self._early, self._calls = [], {}, {}

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brain.dialogue import events, outputs, progress
+from brain.dialogue.ears import Understood
 from brain.dialogue.speaking import CheckPlayback
 
 
@@ -57,14 +58,6 @@ class HangUp:
 
     code: int
     reason: str
-
-
-@dataclass(frozen=True)
-class Understood:
-    """A transcription is done, one way or the other."""
-
-    event: events.Transcribed | events.TranscriptionFailed
-    stt_ms: float
 
 
 Item = (

@@ -33,7 +33,10 @@ class Brief:
 
 @dataclass(frozen=True)
 class FirstToken:
+    """`at`: when it came, by the loop's clock (it may be told later)."""
+
     reply_id: int
+    at: float
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,10 @@ class MoodTold:
 
 @dataclass(frozen=True)
 class FirstClause:
+    """`at`: as of `FirstToken`."""
+
     reply_id: int
+    at: float
 
 
 @dataclass(frozen=True)
@@ -64,12 +70,13 @@ class Block:
     """Sound to be sent now; `clause` is set on the first block of each clause.
 
     `audio` is None where there is no voice: the clause is only shown. Neither of them: all sound of
-    the last clause has been sent.
+    the last clause has been sent. `at`: when it was made.
     """
 
     reply_id: int
     audio: Audio | None
     clause: str | None = None
+    at: float = 0.0
 
 
 @dataclass(frozen=True)

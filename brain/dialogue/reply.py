@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -42,10 +43,12 @@ async def run(
     ticket: Ticket,
     post: Post,
     lead: float,
-    ahead: float = 0.0,
+    ahead: Callable[[], float] = lambda: 0.0,
+    wanted: asyncio.Event | None = None,
 ) -> None:
     """Carry out `brief`. Sound is sent at most `lead` seconds before it is due to be played;
-    `ahead` seconds of it are still to be played as this begins.
+    `ahead()` seconds of it are still to be played as that begins. `wanted`: no sound is sent before
+    it is set.
 
     Never raises but for its own cancellation; what goes wrong is posted as `Failed`.
     """
@@ -54,7 +57,7 @@ async def run(
     stages = [
         asyncio.create_task(think(brief, mind, ticket, clauses, post)),
         asyncio.create_task(_speak(brief, mouth, ticket, clauses, blocks)),
-        asyncio.create_task(_send(blocks, post, lead, ahead)),
+        asyncio.create_task(_send(blocks, post, lead, ahead, wanted)),
     ]
     try:
         await asyncio.gather(*stages)
@@ -97,6 +100,7 @@ async def _speak(
     clauses: asyncio.Queue[Clause | None],
     blocks: asyncio.Queue[Block | None],
 ) -> None:
+    clock = asyncio.get_running_loop().time
     resampler: Resampler | None = None
     async for clause in _calls(clauses, mouth):
         unsaid: str | None = clause.text
@@ -113,17 +117,18 @@ async def _speak(
                     samples = resampler.push(audio.samples)
                     if len(samples):
                         sound = Audio(samples, brief.output_sample_rate)
-                        await blocks.put(Block(brief.reply_id, sound, unsaid))
+                        await blocks.put(Block(brief.reply_id, sound, unsaid, clock()))
                         unsaid = None
             except Cancelled:
                 raise
             except EngineError as error:
                 raise _VoiceError(str(error)) from error
         if unsaid is not None:  # no voice, or nothing in it that can be spoken
-            await blocks.put(Block(brief.reply_id, None, unsaid))
-        await blocks.put(Block(brief.reply_id, None))
+            await blocks.put(Block(brief.reply_id, None, unsaid, clock()))
+        await blocks.put(Block(brief.reply_id, None, at=clock()))
     if resampler is not None and len(tail := resampler.flush()):
-        await blocks.put(Block(brief.reply_id, Audio(tail, brief.output_sample_rate)))
+        rest = Audio(tail, brief.output_sample_rate)
+        await blocks.put(Block(brief.reply_id, rest, at=clock()))
     await blocks.put(None)
 
 
@@ -150,9 +155,17 @@ async def _calls(
         return
 
 
-async def _send(blocks: asyncio.Queue[Block | None], post: Post, lead: float, ahead: float) -> None:
+async def _send(
+    blocks: asyncio.Queue[Block | None],
+    post: Post,
+    lead: float,
+    ahead: Callable[[], float],
+    wanted: asyncio.Event | None,
+) -> None:
+    if wanted is not None:
+        await wanted.wait()
     clock = asyncio.get_running_loop().time
-    plays_until = clock() + ahead
+    plays_until = clock() + ahead()
     while (block := await blocks.get()) is not None:
         for piece in _pieces(block):
             seconds = piece.audio.seconds if piece.audio is not None else 0.0
@@ -167,7 +180,8 @@ def _pieces(block: Block, seconds: float = 0.1) -> list[Block]:
     if block.audio is None or (count := round(block.audio.seconds / seconds)) < 2:
         return [block]
     parts = np.array_split(block.audio.samples, count)
+    rate = block.audio.sample_rate
     return [
-        Block(block.reply_id, Audio(part, block.audio.sample_rate), None if i else block.clause)
+        replace(block, audio=Audio(part, rate), clause=None if i else block.clause)
         for i, part in enumerate(parts)
     ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from brain.dialogue import effects as do
 from brain.dialogue import events, inbox, outputs, progress
+from brain.dialogue.ahead import AheadCounters
 from brain.dialogue.album import Album
 from brain.dialogue.config import (
     HouseRules,
@@ -27,20 +28,19 @@ from brain.dialogue.config import (
     rules,
     system_prompt,
 )
+from brain.dialogue.ears import Ears, Understood
+from brain.dialogue.history import History
 from brain.dialogue.memory import RobotMemory
 from brain.dialogue.microphone import Microphone
 from brain.dialogue.pictures import pictured, unseen
 from brain.dialogue.sound_meter import SoundMeter
-from brain.dialogue.speaking import CheckPlayback, Hearing, Speaking, apology
+from brain.dialogue.speaking import CheckPlayback, Speaking, apology
 from brain.dialogue.state import RATE, Idle, State
 from brain.dialogue.turn import step
 from brain.engines.ports import (
-    Cancelled,
-    EngineError,
     LanguageModel,
     Message,
     Synthesizer,
-    Ticket,
     Transcriber,
     VoiceDetector,
 )
@@ -72,7 +72,7 @@ class Session:
 
     def __init__(
         self, session_id: str, robot_id: str, engines: Engines, house: HouseRules,
-        memory: RobotMemory,
+        memory: RobotMemory, ahead: AheadCounters | None = None,
     ) -> None:  # fmt: skip
         self.session_id = session_id
         self.robot_id = robot_id
@@ -93,6 +93,10 @@ class Session:
         self.meter = SoundMeter()
         self._waiting = 0
         self._shedding = False
+        counters = ahead or AheadCounters()
+        self._ears = Ears(
+            robot_id, engines.transcriber, post=self._inbox.put_nowait, counters=counters
+        )
         self._speaking = Speaking(
             robot_id,
             engines.mind,
@@ -102,12 +106,10 @@ class Session:
             post=self._inbox.put_nowait,
             send=self._send,
             step=self._step,
+            counters=counters,
         )
         self._album = Album(house.pictures, self._send)
-        self._hearing: Hearing | None = None
         self._rounds = (0, 0)  # turn, follow-ups in it
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._tickets: set[Ticket] = set()
         self._starving: asyncio.TimerHandle | None = None
         self._timers: set[asyncio.TimerHandle] = set()
 
@@ -179,11 +181,7 @@ class Session:
             for handle in (self._starving, *self._timers):
                 if handle is not None:
                     handle.cancel()
-            for ticket in self._tickets:
-                ticket.cancel.cancel()
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._ears.close()
             await self._speaking.close()
             self._send(closed)
         return closed
@@ -202,9 +200,8 @@ class Session:
                 self._speaking.mark(item.reply_id, item.seconds)
             case CheckPlayback():
                 self._speaking.check()
-            case inbox.Understood():
-                if self._hearing is not None and self._hearing.turn == item.event.turn:
-                    self._hearing = replace(self._hearing, stt_ms=item.stt_ms)
+            case Understood():
+                self._ears.understood(item)
                 self._step(item.event)
             case inbox.Refused():
                 self._send(item.problem)
@@ -253,7 +250,7 @@ class Session:
             case do.Remember():
                 history = self._memory.history
                 if not (effect.late and history.user_had_said(effect.text, effect.turn)):
-                    self._settle_calls()
+                    self._settle_calls(history)
                     pictures = () if effect.late else self._album.take()
                     history.user_said(effect.text, effect.turn, pictures)
             case do.RememberResult():
@@ -262,6 +259,14 @@ class Session:
                 if not self._memory.history.tool_showed(effect.call_id, effect.picture):
                     self._album.too_many()
                 self._look_whether_seen()
+            case do.HearAhead():
+                sound = self._microphone.take(effect.start, effect.end)
+                self._ears.hear_ahead(effect, sound, language=self.config.language)
+            case do.PrepareReply():
+                self._prepare_reply(effect)
+            case do.DropAhead():
+                self._ears.drop_ahead()
+                self._speaking.drop_prepared()
             case do.StartReply():
                 self._start_reply(effect)
             case do.Apologise():
@@ -286,8 +291,13 @@ class Session:
 
     def _look_whether_seen(self) -> None:
         """The robot is told at once where no answer is needed to know that nobody sees."""
-        if self._engines.mind.info.sees is False:
+        if self._blind:
             self._album.unseen()
+
+    @property
+    def _blind(self) -> bool:
+        """Whether it is certain that the model can't see."""
+        return self._engines.mind.info.sees is False
 
     # -- ears ----------------------------------------------------------------------------------
 
@@ -315,47 +325,46 @@ class Session:
             )
 
     def _start_transcription(self, effect: do.StartTranscription) -> None:
-        silence = (self._state.now - effect.voiced_end) / RATE
-        self._hearing = Hearing(effect.turn, self._now() - silence, round(silence * 1000, 1))
-        sound = self._microphone.take(effect.start, effect.end)
-        ticket = Ticket(self.robot_id)
-        self._tickets.add(ticket)
-        self._spawn(self._transcribe(effect.turn, sound, ticket))
-
-    async def _transcribe(self, turn: int, sound: NDArray[np.float32], ticket: Ticket) -> None:
-        started = self._now()
-        event: events.Transcribed | events.TranscriptionFailed
-        try:
-            transcript = await self._engines.transcriber.transcribe(
-                sound, language=self.config.language, ticket=ticket
-            )
-            event = events.Transcribed(turn, transcript.text.strip())
-        except Cancelled:
-            return
-        except EngineError as error:
-            event = events.TranscriptionFailed(turn, "stt_failed", str(error))
-        except Exception:
-            # A fault of ours must cost one turn, not leave the robot without an answer.
-            log.exception("transcription of turn %d broke", turn)
-            event = events.TranscriptionFailed(turn, "internal", "hearing failed; see the log")
-        finally:
-            self._tickets.discard(ticket)
-        self._inbox.put_nowait(inbox.Understood(event, round((self._now() - started) * 1000, 1)))
+        self._ears.hear(
+            effect,
+            lambda: self._microphone.take(effect.start, effect.end),
+            language=self.config.language,
+            silence_s=(self._state.now - effect.voiced_end) / RATE,
+        )
 
     # -- mind and mouth ------------------------------------------------------------------------
 
     def _start_reply(self, effect: do.StartReply) -> None:
-        hearing = self._hearing
+        hearing = self._ears.newest
         if hearing is not None and hearing.turn != effect.turn:
             hearing = None
         if effect.kind not in ("answer", "apology"):
             hearing = None  # the user's words were answered before
-        self._speaking.start(
-            self._brief(effect), effect.kind, hearing, marks=self.config.playback_marks
-        )
+        history = self._memory.history
+        if effect.kind == "follow_up":
+            self._settle_calls(history)
+        brief = self._brief(effect, history)
+        if effect.kind not in ("say", "apology"):
+            self._rounds = (effect.turn, self._round(effect.turn))
+            if self._blind and pictured(history.messages()):
+                self._album.unseen(effect.turn)
+        self._speaking.start(brief, effect.kind, hearing, marks=self.config.playback_marks)
 
-    def _brief(self, effect: do.StartReply) -> progress.Brief:
-        config, history = self.config, self._memory.history
+    def _prepare_reply(self, effect: do.PrepareReply) -> None:
+        """As the turn will be, if this was all of it."""
+        history = self._memory.history.copy()
+        self._settle_calls(history)
+        history.user_said(effect.text, effect.turn, self._album.waiting)
+        reply = do.StartReply(self._state.last_reply + 1, effect.turn, "answer")
+        self._speaking.prepare(self._brief(reply, history))
+
+    def _round(self, turn: int) -> int:
+        """How many replies this turn has had."""
+        last, rounds = self._rounds
+        return rounds + 1 if last == turn else 0
+
+    def _brief(self, effect: do.StartReply, history: History) -> progress.Brief:
+        config = self.config
         brief = progress.Brief(
             effect.reply_id,
             effect.turn,
@@ -368,19 +377,14 @@ class Session:
             return replace(brief, text=effect.text)
         if effect.kind == "apology":
             return replace(brief, text=apology(effect.text))
-        turn, rounds = self._rounds
-        self._rounds = (effect.turn, rounds + 1 if turn == effect.turn else 0)
-        if effect.kind == "follow_up":
-            self._settle_calls()
         moods = asks_for_moods(config, self._house)
         system = system_prompt(config, moods=moods)
         messages = [Message("system", system), *history.messages(moods=moods)]
-        if pictured(messages) and self._engines.mind.info.sees is False:
+        if self._blind:
             messages = unseen(messages)
-            self._album.unseen(effect.turn)
         if effect.kind == "idle":
             messages.append(Message("user", effect.text))
-        tools = config.tools if self._rounds[1] < self._house.max_tool_rounds else ()
+        tools = config.tools if self._round(effect.turn) < self._house.max_tool_rounds else ()
         return replace(
             brief, messages=messages, tools=tools, mute=effect.kind == "idle", moods=moods
         )
@@ -403,9 +407,8 @@ class Session:
         self._step(events.ChangeRules(rules(config, self._house)))
         self._send(outputs.SessionUpdated(config, unknown))
 
-    def _settle_calls(self) -> None:
-        answer = _NO_RESULT if self._state.answers_tools else _NEVER_ANSWERS
-        self._memory.history.settle(answer)
+    def _settle_calls(self, history: History) -> None:
+        history.settle(_NO_RESULT if self._state.answers_tools else _NEVER_ANSWERS)
 
     def _later(self, seconds: float, event: events.Event) -> None:
         def fire() -> None:
@@ -414,12 +417,6 @@ class Session:
 
         handle = asyncio.get_running_loop().call_later(seconds, fire)
         self._timers.add(handle)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()

@@ -12,6 +12,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from brain.dialogue import outputs
+from brain.dialogue.ahead import AheadCounters
 from brain.dialogue.config import HouseRules, SessionConfig
 from brain.dialogue.history import History
 from brain.dialogue.memory import Claim, Kept, MemoryStore, RobotMemory
@@ -98,6 +99,7 @@ class Sessions:
     ) -> None:
         self.house = house
         self.counters = SessionCounters()
+        self.ahead = AheadCounters()
         self._engines = engines
         self._max_sessions = max_sessions
         self._per_address = per_address
@@ -160,7 +162,7 @@ class Sessions:
             self.counters.registered += 1
             self.counters.resumed += resumed
             house = replace(self.house, defaults=defaults) if defaults is not None else self.house
-            session = Session(secrets.token_hex(8), known, self._engines, house, memory)
+            session = Session(secrets.token_hex(8), known, self._engines, house, memory, self.ahead)
             connection = Connection(session, resumed, caller or Caller(), address)
             self._open[known] = connection
             memory.opened()

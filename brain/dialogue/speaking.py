@@ -11,10 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from brain.dialogue import events, outputs, progress, reply
+from brain.dialogue.ahead import AheadCounters, Outbox, Prepared
+from brain.dialogue.ears import Hearing
 from brain.dialogue.playback import Playback
 from brain.dialogue.progress import Brief
 from brain.dialogue.state import Kind
-from brain.engines.ports import Emotion, LanguageModel, Synthesizer, Ticket, ToolCall
+from brain.engines.ports import Emotion, LanguageModel, Priority, Synthesizer, Ticket, ToolCall
 
 _APOLOGIES = {
     "stt_failed": "Sorry, my ears failed me just now. Please say that again.",
@@ -28,16 +30,6 @@ _EPSILON = 0.002
 def apology(code: str) -> str:
     """What a robot says about an error of this code."""
     return _APOLOGIES.get(code, _APOLOGY)
-
-
-@dataclass(frozen=True)
-class Hearing:
-    """When a spoken turn was spoken and heard. `voiced_at`: arrival of its last speech, in s."""
-
-    turn: int
-    voiced_at: float
-    endpoint_ms: float
-    stt_ms: float | None = None
 
 
 @dataclass
@@ -56,6 +48,7 @@ class _Active:
     all_said: bool = False
     first_token_at: float | None = None
     first_clause_at: float | None = None
+    first_made_at: float | None = None
     first_audio_at: float | None = None
     tags: str = ""
 
@@ -66,7 +59,7 @@ class _Active:
             stt=hearing.stt_ms if hearing else None,
             llm_first_token=_ms(self.started_at, self.first_token_at),
             first_clause=_ms(self.started_at, self.first_clause_at),
-            tts_first_audio=_ms(self.first_clause_at, self.first_audio_at),
+            tts_first_audio=_ms(self.first_clause_at, self.first_made_at),
             voice_to_voice_server=_ms(hearing.voiced_at if hearing else None, self.first_audio_at),
         )
 
@@ -98,12 +91,15 @@ class Speaking:
         post: Callable[[progress.Progress | CheckPlayback], None],
         send: Callable[[outputs.Output], None],
         step: Callable[[events.Event], None],
+        counters: AheadCounters,
     ) -> None:
         self._robot = robot
         self._mind, self._mouth = mind, mouth
         self._lead_s, self._tail_s = lead_s, tail_s
         self._post, self._send, self._step = post, send, step
+        self._counters = counters
         self._active: _Active | None = None
+        self._prepared: Prepared | None = None
         self._sounding = False
         self._playback = Playback()
         self._timer: asyncio.TimerHandle | None = None
@@ -111,9 +107,27 @@ class Speaking:
 
     # -- the reply -----------------------------------------------------------------------------
 
+    def prepare(self, brief: Brief) -> None:
+        """Begin a reply that may come true; nobody is told."""
+        self.drop_prepared()
+        outbox, ticket = Outbox(self._post), Ticket(self._robot, Priority.SPECULATION)
+        task = self._task(brief, ticket, outbox.post, Playback(), outbox.released)
+        self._prepared = Prepared(brief, ticket, outbox, _now(), task)
+
+    def drop_prepared(self) -> None:
+        """What was prepared isn't wanted."""
+        if self._prepared is not None:
+            self._counters.wasted_ms += self._prepared.stop() * 1000
+            self._prepared = None
+
     def start(self, brief: Brief, kind: Kind, hearing: Hearing | None, *, marks: bool) -> None:
-        """A reply begins. `hearing`: of the words it answers. `marks`: the robot sends them."""
-        self._active = _Active(
+        """A reply begins, or is released if it was prepared. `hearing`: of the words it answers.
+        `marks`: the robot sends them."""
+        prepared, ready = self._prepared, False
+        if prepared is not None and prepared.answers(brief):
+            self._prepared, ready = None, True
+        self.drop_prepared()
+        active = self._active = _Active(
             kind=kind,
             brief=brief,
             ticket=Ticket(self._robot),
@@ -122,7 +136,14 @@ class Speaking:
             hearing=hearing,
         )
         self._send(outputs.ReplyStarted(brief.turn, brief.reply_id))
-        self._run(self._active)
+        if prepared is not None and ready:
+            self._counters.used += 1
+            active.ticket, active.task = prepared.ticket, prepared.task
+            active.started_at = prepared.started_at
+            prepared.ticket.confirmation.give()
+            prepared.outbox.release()
+        else:
+            self._run(active)
 
     def apologise(self, code: str) -> None:
         """The reply failed: say so in place of the rest."""
@@ -153,13 +174,13 @@ class Speaking:
             return
         match item:
             case progress.FirstToken():
-                active.first_token_at = _now()
+                active.first_token_at = item.at
             case progress.MoodTold():
                 active.tags = item.written
                 emotion = item.emotion or Emotion("neutral")
                 self._send(outputs.EmotionShown(emotion, item.gestures, item.reply_id))
             case progress.FirstClause():
-                active.first_clause_at = active.first_clause_at or _now()
+                active.first_clause_at = active.first_clause_at or item.at
             case progress.Called():
                 self._call(active, item.call)
             case progress.Block():
@@ -174,6 +195,7 @@ class Speaking:
 
     async def close(self) -> None:
         """Stop everything and wait for it."""
+        self.drop_prepared()
         if self._timer is not None:
             self._timer.cancel()
         for task in self._tasks:
@@ -181,19 +203,30 @@ class Speaking:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _run(self, active: _Active) -> None:
-        active.task = asyncio.get_running_loop().create_task(
-            reply.run(
-                active.brief,
-                mind=self._mind,
-                mouth=self._mouth,
-                ticket=active.ticket,
-                post=self._post,
-                lead=self._lead_s,
-                ahead=active.playback.ahead(_now()),
-            )
+        active.task = self._task(active.brief, active.ticket, self._post, active.playback)
+
+    def _task(
+        self,
+        brief: Brief,
+        ticket: Ticket,
+        post: progress.Post,
+        playback: Playback,
+        wanted: asyncio.Event | None = None,
+    ) -> asyncio.Task[None]:
+        work = reply.run(
+            brief,
+            mind=self._mind,
+            mouth=self._mouth,
+            ticket=ticket,
+            post=post,
+            lead=self._lead_s,
+            ahead=lambda: playback.ahead(_now()),
+            wanted=wanted,
         )
-        self._tasks.add(active.task)
-        active.task.add_done_callback(self._tasks.discard)
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     def _stop(self, active: _Active) -> None:
         active.ticket.cancel.cancel()
@@ -242,6 +275,7 @@ class Speaking:
             self._sounding = True
             self._step(events.SoundBegan())
         now = _now()
+        active.first_made_at = active.first_made_at or block.at
         active.first_audio_at = active.first_audio_at or now
         active.playback.add(block.audio.seconds, now)
         self._playback = active.playback

@@ -20,7 +20,8 @@ def samples(ms: float) -> int:
 class Rules:
     """How turns are taken. All in samples at 16 kHz.
 
-    silence: this much of it after speech ends the turn. min_speech: less is no speech.
+    silence: this much of it after speech ends the turn. tentative: after this much the answer is
+    made ahead (0: never). min_speech: less is no speech.
     barge_in: this much speech stops a reply. gap: silence that uncertain speech survives.
     pre_roll: kept from before the onset. post_roll: kept after the last speech.
     max_utterance: then it is processed. deaf_in_reply: the microphone is deaf while sound comes
@@ -28,6 +29,7 @@ class Rules:
     """
 
     silence: int = samples(500)
+    tentative: int = 0
     min_speech: int = samples(96)
     barge_in: int = samples(300)
     gap: int = samples(200)
@@ -75,6 +77,15 @@ Floor = Idle | Listening | Pausing
 
 
 @dataclass(frozen=True)
+class Ahead:
+    """What runs ahead of the end of a turn that may not be over. `text`: None until it is heard."""
+
+    turn: int
+    revision: int
+    text: str | None = None
+
+
+@dataclass(frozen=True)
 class Replying:
     """The one active reply.
 
@@ -105,6 +116,7 @@ class ToolWait:
 class State:
     """Everything that turn-taking knows.
 
+    ahead: what runs ahead, while the user pauses.
     now: end of the last audio. free_from: audio before it is spoken for, or was not to be heard.
     answering: the turn whose transcript is awaited and will be answered; 0 for none.
     last_turn, last_reply: the last ids given. sounding: the robot's loudspeaker is at work.
@@ -117,6 +129,7 @@ class State:
 
     rules: Rules = field(default_factory=Rules)
     floor: Floor = field(default_factory=Idle)
+    ahead: Ahead | None = None
     reply: Replying | None = None
     wait: ToolWait | None = None
     now: int = 0

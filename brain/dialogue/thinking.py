@@ -35,6 +35,7 @@ async def think(
 
     Raises what the model raises, and `EngineFailed` for an answer without anything in it.
     """
+    clock = asyncio.get_running_loop().time
     splitter = ClauseSplitter()
     mood = _Mood(brief.reply_id, post) if brief.moods and brief.text is None else None
     begun = calls = 0
@@ -45,7 +46,7 @@ async def think(
             if brief.mute:
                 continue
             if not begun:
-                post(FirstClause(brief.reply_id))
+                post(FirstClause(brief.reply_id, clock()))
             begun += 1
             await clauses.put(Clause(clause, mood.emotion if mood else None))
 
@@ -56,7 +57,7 @@ async def think(
             first = True
             async for piece in pieces:
                 if first:
-                    post(FirstToken(brief.reply_id))
+                    post(FirstToken(brief.reply_id, clock()))
                     first = False
                 if isinstance(piece, Text):
                     text = mood.feed(piece.text) if mood else piece.text

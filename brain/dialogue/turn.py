@@ -13,8 +13,9 @@ is asked for by an effect and comes back as an event that carries its turn, revi
 what comes back for something that is over is dropped here. What the bug class is that this makes
 impossible: a state inferred from which task happens to be alive.
 
-Speculation (a chain that runs ahead in `Pausing`) will carry `Utterance.revision`, which rises
-whenever speech resumes.
+While the user pauses, hearing and answering run ahead (`Ahead`), in case that was all. It carries
+`Utterance.revision`, which rises whenever speech resumes; `in_time` ends it when its pause is over.
+Nobody is told of it, and nothing is remembered, before the turn has been committed.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from brain.dialogue.effects import (
     Apologise,
     AwaitTools,
     ForgetSound,
+    PrepareReply,
     Remember,
     RememberPicture,
     RememberResult,
@@ -37,6 +39,7 @@ from brain.dialogue.events import (
     Clear,
     EndUtterance,
     Event,
+    Foreseen,
     Frame,
     Hangup,
     IdleSignal,
@@ -54,7 +57,7 @@ from brain.dialogue.events import (
     TranscriptionFailed,
     Typed,
 )
-from brain.dialogue.outputs import Problem, SpeechStopped, UserSaid
+from brain.dialogue.outputs import Problem, SpeechStopped
 from brain.dialogue.state import (
     FRAME,
     RATE,
@@ -72,7 +75,10 @@ from brain.dialogue.turn_parts import (
     commit,
     end_reply,
     follow_up,
+    heard,
+    in_time,
     open_turn,
+    run_ahead,
     start_reply,
     the_reply,
     the_utterance,
@@ -87,6 +93,10 @@ def step(state: State, event: Event) -> Step:
     """The next state, and what is to be done now, in this order. Never raises."""
     if state.closed:
         return state, ()
+    return then(_stepped(state, event), in_time)
+
+
+def _stepped(state: State, event: Event) -> Step:
     match event:
         case Frame():
             return _frame(state, event)
@@ -109,7 +119,9 @@ def step(state: State, event: Event) -> Step:
         case ChangeRules():
             return _change_rules(state, event)
         case Transcribed():
-            return _transcribed(state, event)
+            return heard(state, event.turn, event.text)
+        case Foreseen():
+            return _foreseen(state, event)
         case TranscriptionFailed():
             return _transcription_failed(state, event)
         case CallMade():
@@ -159,7 +171,7 @@ def _frame(state: State, event: Frame) -> Step:
             return replace(state, floor=Idle()), ()
     elif silence >= state.rules.silence:
         return commit(state)
-    return bounded(replace(state, floor=Pausing(utterance)))
+    return then(bounded(replace(state, floor=Pausing(utterance))), run_ahead)
 
 
 def _sound(state: State, event: Sound) -> Step:
@@ -252,18 +264,12 @@ def _change_rules(state: State, event: ChangeRules) -> Step:
     return replace(cleared, rules=event.rules), effects
 
 
-def _transcribed(state: State, event: Transcribed) -> Step:
-    answer = event.turn == state.answering
-    if not event.text:
-        understood = "nothing that could be understood was said"
-        problem = Send(Problem("not_understood", understood, event.turn))
-        return replace(state, answering=0 if answer else state.answering), (problem,)
-    remember = Remember(event.text, event.turn, late=not answer)
-    said = (Send(UserSaid(event.text, event.turn)), remember)
-    if not answer:  # the user went on speaking, typed, or cancelled meanwhile
-        return state, said
-    state, started = start_reply(state, event.turn, "answer")
-    return state, (*said, *started)
+def _foreseen(state: State, event: Foreseen) -> Step:
+    ahead = state.ahead
+    if ahead is None or (ahead.turn, ahead.revision) != (event.turn, event.revision):
+        return state, ()
+    state = replace(state, ahead=replace(ahead, text=event.text))
+    return state, (PrepareReply(event.turn, event.text),) if event.text else ()
 
 
 def _transcription_failed(state: State, event: TranscriptionFailed) -> Step:

@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from brain.dialogue.effects import Effect, EndReply, Send, StartReply, StartTranscription
-from brain.dialogue.outputs import Reason, SpeechStarted, SpeechStopped
-from brain.dialogue.state import Idle, Kind, Replying, State, Utterance
+from brain.dialogue.effects import (
+    DropAhead,
+    Effect,
+    EndReply,
+    HearAhead,
+    Remember,
+    Send,
+    StartReply,
+    StartTranscription,
+)
+from brain.dialogue.outputs import Problem, Reason, SpeechStarted, SpeechStopped, UserSaid
+from brain.dialogue.state import Ahead, Idle, Kind, Pausing, Replying, State, Utterance
 
 Step = tuple[State, tuple[Effect, ...]]
 
@@ -67,20 +76,77 @@ def bounded(state: State) -> Step:
     return commit(state)
 
 
+def run_ahead(state: State) -> Step:
+    """The user pauses: perhaps that was all. Once a pause."""
+    utterance = the_utterance(state)
+    if (
+        not isinstance(state.floor, Pausing)
+        or utterance is None
+        or not utterance.turn
+        or not state.rules.tentative
+        or state.now - utterance.end < state.rules.tentative
+        or state.ahead is not None
+        or state.reply is not None  # typed meanwhile: its engines are taken
+    ):
+        return state, ()
+    state = replace(state, ahead=Ahead(utterance.turn, utterance.revision))
+    end = min(state.now, utterance.end + state.rules.post_roll)
+    return state, (HearAhead(utterance.turn, utterance.revision, utterance.start, end),)
+
+
+def in_time(state: State) -> Step:
+    """What runs ahead does so only while the pause lasts for which it was begun."""
+    if state.ahead is None:
+        return state, ()
+    utterance = the_utterance(state) if isinstance(state.floor, Pausing) else None
+    if utterance is not None and _is_of(state.ahead, utterance) and state.reply is None:
+        return state, ()
+    return replace(state, ahead=None), (DropAhead(),)
+
+
+def _is_of(ahead: Ahead, utterance: Utterance) -> bool:
+    return (ahead.turn, ahead.revision) == (utterance.turn, utterance.revision)
+
+
 def commit(state: State) -> Step:
-    """The turn is over: hear what was said. A reply still under way (typed meanwhile) ends."""
+    """The turn is over: hear what was said, unless that is known. A reply still under way (typed
+    meanwhile) ends."""
     utterance = the_utterance(state)
     assert utterance is not None
-    turn = utterance.turn
+    turn, ahead = utterance.turn, state.ahead
+    text = ahead.text if ahead is not None and _is_of(ahead, utterance) else None
     end = min(state.now, utterance.end + state.rules.post_roll)
     state = replace(
-        state, floor=Idle(), free_from=end, answering=turn, wait=None, ended_by_silence=True
+        state,
+        floor=Idle(),
+        ahead=None,
+        free_from=end,
+        answering=turn,
+        wait=None,
+        ended_by_silence=True,
     )
     state, ended = end_reply(state, "interrupted")
-    hearing = StartTranscription(turn, utterance.revision, utterance.start, end, utterance.end)
+    hearing = StartTranscription(
+        turn, utterance.revision, utterance.start, end, utterance.end, known=text is not None
+    )
     if state.rules.push_to_talk:
         state = replace(state, free_from=state.now)
-    return state, (*ended, Send(SpeechStopped(turn)), hearing)
+    committed = state, (*ended, Send(SpeechStopped(turn)), hearing)
+    return committed if text is None else then(committed, lambda state: heard(state, turn, text))
+
+
+def heard(state: State, turn: int, text: str) -> Step:
+    """This was said in `turn`. It is answered, unless that has been overtaken."""
+    answer = turn == state.answering
+    if not text:
+        understood = "nothing that could be understood was said"
+        problem = Send(Problem("not_understood", understood, turn))
+        return replace(state, answering=0 if answer else state.answering), (problem,)
+    said = (Send(UserSaid(text, turn)), Remember(text, turn, late=not answer))
+    if not answer:  # the user went on speaking, typed, or cancelled meanwhile
+        return state, said
+    state, started = start_reply(state, turn, "answer")
+    return state, (*said, *started)
 
 
 def start_reply(state: State, turn: int, kind: Kind, text: str = "") -> Step:

@@ -79,11 +79,11 @@ class Admission:
             raise EngineBusy("The engine is busy: try again in a moment.")
         if self.inflight < self._limits.inflight and not self.queued:
             return self._grant(ticket)
-        patience = self._patience(ticket.priority, sheds=sheds)
+        patience = self._patience(ticket.rank, sheds=sheds)
         if patience <= 0:
             raise EngineBusy("The engine is busy: try again in a moment.")
         waiter = _Waiter(ticket, loop.time(), loop.create_future())
-        robots = self._waiting[ticket.priority]
+        robots = self._waiting[ticket.rank]
         robots.setdefault(ticket.robot, deque()).append(waiter)
 
         def give_up() -> None:
@@ -132,7 +132,7 @@ class Admission:
             return self._limits.eviction_s
         if priority is Priority.REPLY or sheds:
             return self._limits.queue_s if self.queued < self._limits.queue_length else 0.0
-        leaving = sum(g.ticket.priority is Priority.SPECULATION for g in self._grants)
+        leaving = sum(g.ticket.rank is Priority.SPECULATION for g in self._grants)
         free = self._limits.inflight - self.inflight
         return self._limits.eviction_s if leaving + free > self.queued else 0.0
 
@@ -143,7 +143,7 @@ class Admission:
 
     def _make_room(self) -> None:
         """One speculation has to go for each that waits, the latest first."""
-        speculating = [g for g in self._grants if g.ticket.priority is Priority.SPECULATION]
+        speculating = [g for g in self._grants if g.ticket.rank is Priority.SPECULATION]
         leaving = sum(grant.evict.cancelled for grant in speculating)
         staying = [grant for grant in speculating if not grant.evict.cancelled]
         staying.sort(key=lambda grant: grant.since)
@@ -177,7 +177,7 @@ class Admission:
         self._leave_queue(waiter)
 
     def _leave_queue(self, waiter: _Waiter) -> None:
-        robots = self._waiting[waiter.ticket.priority]
+        robots = self._waiting[waiter.ticket.rank]
         waiters = robots.get(waiter.ticket.robot)
         if waiters is not None and waiter in waiters:
             waiters.remove(waiter)

@@ -128,7 +128,7 @@ class LadderSynthesizer:
             return engine.stream(text, voice=voice, emotion=emotion, ticket=ticket)
 
         # A guess is not worth a reply in the voice of a lower rung.
-        return self.ladder.stream(say, sheds=ticket.priority is not Priority.SPECULATION)
+        return self.ladder.stream(say, sheds=ticket.rank is not Priority.SPECULATION)
 
     async def close(self) -> None:
         """As `Synthesizer.close`."""

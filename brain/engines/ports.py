@@ -96,17 +96,36 @@ class Priority(IntEnum):
     SPECULATION = 2
 
 
+class Confirmation:
+    """Whether what was asked for on a guess is wanted for certain. Of the event loop."""
+
+    def __init__(self) -> None:
+        self.given = False
+
+    def give(self) -> None:
+        self.given = True
+
+
 @dataclass(frozen=True)
 class Ticket:
     """Who asks an engine, how urgently, and whether the answer is still wanted.
 
     `waits` False: rather sent away at once (`EngineBusy`, or the next rung) than made to queue.
+    `confirmation`: makes a reply of a speculation.
     """
 
     robot: str
     priority: Priority = Priority.REPLY
     waits: bool = True
     cancel: CancelToken = field(default_factory=CancelToken)
+    confirmation: Confirmation = field(default_factory=Confirmation)
+
+    @property
+    def rank(self) -> Priority:
+        """How urgent it is by now."""
+        if self.priority is Priority.SPECULATION and self.confirmation.given:
+            return Priority.REPLY
+        return self.priority
 
 
 # -- what is said ------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brain.dialogue import outputs
+from brain.dialogue.ahead import AheadCounters
 from brain.dialogue.config import HouseRules
 from brain.dialogue.history import History
 from brain.dialogue.memory import RobotMemory
@@ -91,6 +92,7 @@ async def a_session(
     house: HouseRules | None = None,
     memory: RobotMemory | None = None,
     mute: bool = False,
+    ahead: AheadCounters | None = None,
 ) -> AsyncIterator[Robot]:
     """A session and its robot; checks at the end that nothing is left running."""
     engines = Engines(
@@ -100,7 +102,7 @@ async def a_session(
         None if mute else mouth or ScriptedMouth(),
     )
     session = Session(
-        "s-1", "robot-1", engines, house or HouseRules(), memory or RobotMemory(History())
+        "s-1", "robot-1", engines, house or HouseRules(), memory or RobotMemory(History()), ahead
     )
     robot = Robot(session)
     running = asyncio.ensure_future(session.run())

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from brain.dialogue import effects, events
 from brain.dialogue.outputs import Problem, SpeechStarted, SpeechStopped, UserSaid
-from brain.dialogue.state import FRAME, RATE, Idle, Rules, State, samples
+from brain.dialogue.state import FRAME, RATE, Idle, Pausing, Rules, State, samples
 from brain.dialogue.turn import step
 
 FRAME_MS = 32
@@ -34,7 +34,7 @@ class Conversation(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.state = State()
+        self.state = State(rules=Rules(tentative=samples(128)))
         self.active: int | None = None
         self.begun: list[int] = []
         self.ended: list[int] = []
@@ -45,12 +45,30 @@ class Conversation(RuleBasedStateMachine):
         self.speech: list[int] = []  # ends of speech frames since the turn became certain
         self.calls = 0
         self.call_ids: list[str] = []
+        self.ahead: tuple[int, int] | None = None  # what runs ahead: turn and revision
+        self.foreseen: str | None = None
 
     def take(self, event: events.Event) -> None:
         before = self.state
         self.state, wanted = step(before, event)
         for effect in wanted:
             match effect:
+                case effects.HearAhead():
+                    assert self.ahead is None, "two guesses at once"
+                    assert self.open_turn == effect.turn, "a guess at a turn that isn't open"
+                    assert self.active is None, "a guess beside a reply"
+                    assert self.heard_to <= effect.start < effect.end <= self.state.now
+                    for end in self.speech:
+                        assert end <= effect.end, "a guess at less than what was said"
+                    self.ahead, self.foreseen = (effect.turn, effect.revision), None
+                case effects.PrepareReply():
+                    assert isinstance(event, events.Foreseen)
+                    assert self.ahead == (event.turn, event.revision), "an answer to a stale guess"
+                    assert effect.text == event.text
+                    self.foreseen = effect.text
+                case effects.DropAhead():
+                    assert self.ahead is not None, "nothing runs ahead"
+                    self.ahead = None
                 case effects.StartReply():
                     assert self.active is None, "1: two replies at once"
                     assert effect.reply_id not in self.begun
@@ -67,6 +85,10 @@ class Conversation(RuleBasedStateMachine):
                     assert self.active is None, "4: the reply ended before the turn commits"
                     assert self.heard_to <= effect.start < effect.end, "6: sound used twice"
                     assert effect.end <= self.state.now, "6: sound that never came"
+                    if effect.known:
+                        assert self.ahead == (effect.turn, effect.revision), "a stale transcript"
+                    if self.ahead == (effect.turn, effect.revision):
+                        self.ahead = None  # it has come true
                     longest = self.longest + FRAME
                     assert effect.end - effect.start <= longest
                     for end in self.speech:
@@ -84,6 +106,9 @@ class Conversation(RuleBasedStateMachine):
                     assert self.open_turn == turn
                     self.open_turn = None
         assert len(self.begun) == len(self.ended) + (self.active is not None)
+        if isinstance(event, events.Foreseen):
+            told = [effect for effect in wanted if not isinstance(effect, effects.PrepareReply)]
+            assert not told, "nobody is told of a guess"
 
     @property
     def speaking(self) -> bool:
@@ -122,17 +147,34 @@ class Conversation(RuleBasedStateMachine):
         assert isinstance(self.state.floor, Idle), "6: clear resets the whole turn"
         assert self.state.free_from == self.state.now
 
-    @rule(deaf=st.booleans(), push=st.booleans(), longest=st.sampled_from([2_000, 30_000]))
-    def change_rules(self, deaf: bool, push: bool, longest: int) -> None:
+    @rule(
+        deaf=st.booleans(),
+        push=st.booleans(),
+        longest=st.sampled_from([2_000, 30_000]),
+        tentative=st.sampled_from([0, 96, 160]),
+    )
+    def change_rules(self, deaf: bool, push: bool, longest: int, tentative: int) -> None:
         if push != self.state.rules.push_to_talk:
             self.speech = []
         # A shorter limit holds from the next frame on.
         self.longest = max(self.longest if self.speaking else 0, samples(longest))
         self.take(
             events.ChangeRules(
-                Rules(deaf_in_reply=deaf, push_to_talk=push, max_utterance=samples(longest))
+                Rules(
+                    deaf_in_reply=deaf,
+                    push_to_talk=push,
+                    max_utterance=samples(longest),
+                    tentative=samples(tentative),
+                )
             )
         )
+
+    @rule(text=st.sampled_from(["", "hello"]), late=st.booleans(), data=st.data())
+    def foreseen_text(self, text: str, late: bool, data: st.DataObject) -> None:
+        turn, revision = self.ahead or (self.state.last_turn, 0)
+        if late:
+            turn, revision = turn - data.draw(st.integers(0, 1)), revision - 1
+        self.take(events.Foreseen(turn, revision, text))
 
     @rule(turn=st.integers(0, 12), text=st.sampled_from(["", "hello"]))
     def transcribed(self, turn: int, text: str) -> None:
@@ -180,6 +222,12 @@ class Conversation(RuleBasedStateMachine):
         floor = self.state.floor
         turn = 0 if isinstance(floor, Idle) else floor.utterance.turn
         assert (self.open_turn or 0) == turn, "4: speech started if and only if a turn is open"
+
+    @invariant()
+    def ahead_as_asked(self) -> None:
+        ahead = self.state.ahead
+        assert ((ahead.turn, ahead.revision) if ahead else None) == self.ahead
+        assert ahead is None or isinstance(self.state.floor, Pausing), "a guess beyond its pause"
 
     @invariant()
     def reply_as_told(self) -> None:

@@ -122,6 +122,23 @@ def test_a_plan_is_shed_at_once() -> None:
     assert run_virtual(main()) == [("a", 1.0), ("b", "EngineBusy 0.1")]
 
 
+def test_a_speculation_that_has_come_true_is_a_reply() -> None:
+    async def main() -> Any:
+        lane = ears()
+        guess = Ticket("a", Priority.SPECULATION)
+
+        async def confirmed() -> Any:
+            guess.confirmation.give()
+            return await served(lane, Ticket("b"))
+
+        outcome = await asyncio.gather(served(lane, guess), after(0.25, confirmed()))
+        # What it asks for next waits its turn, as a reply does.
+        more = await asyncio.gather(served(lane, Ticket("b")), served(lane, guess))
+        return [*outcome, *more]
+
+    assert run_virtual(main()) == [("a", 1.0), ("b", 2.0), ("b", 3.0), ("a", 4.0)]
+
+
 def test_a_reply_evicts_speculation() -> None:
     async def main() -> Any:
         lane = ears()

@@ -56,6 +56,19 @@ def test_what_counts_as_speech(threshold: float, turns: int) -> None:
     run_virtual(main())
 
 
+@pytest.mark.setting("TENTATIVE_SILENCE_MS")
+@pytest.mark.parametrize(("ms", "early"), [(0, 0), (128, 384), (320, 192), (900, 0)])
+def test_the_answer_is_begun_before_the_end(ms: int, early: int) -> None:
+    async def main() -> None:
+        async with a_session(house=house(tentative_silence_ms=ms)) as robot:
+            await robot.speak(np.concatenate((speech(800), silence(2_000))), chunk_ms=32)
+            done = await robot.until(outputs.ReplyDone)
+            whole = 512 + 150 + 200 + 50 + 100  # silence, hearing, first clause, first sound
+            assert done.timings.voice_to_voice_server == pytest.approx(whole - early, abs=1)
+
+    run_virtual(main())
+
+
 @pytest.mark.setting("VAD_SILENCE_MS")
 @pytest.mark.parametrize("silence_ms", [200, 500, 900])
 def test_the_silence_that_ends_an_utterance(silence_ms: int) -> None:

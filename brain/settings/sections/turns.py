@@ -28,6 +28,14 @@ class TurnSettings(BaseModel):
         ge=100,
         le=5000,
     )
+    tentative_silence_ms: int = _turn(
+        128,
+        "Silence after which the answer is made ahead, in case that was all: it waits for the end"
+        " (VAD_SILENCE_MS), and is dropped if the user goes on (0: never)",
+        unit="ms",
+        ge=0,
+        le=5000,
+    )
     pre_roll_ms: int = _turn(
         300,
         "Sound from before speech that is heard with it, so that no first word is lost",
