@@ -1,11 +1,28 @@
-"""Property tests try the same cases every time; HYPOTHESIS_PROFILE=explore tries new ones."""
+"""Property tests try the same cases every time; HYPOTHESIS_PROFILE=explore tries new ones.
+
+How long a case takes says more of what else the machine does than of the case.
+"""
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
 
-from hypothesis import settings
+import pytest
+from hypothesis import HealthCheck, settings
 
-settings.register_profile("same", derandomize=True)
-settings.register_profile("explore", derandomize=False)
+settings.register_profile(
+    "same", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("explore", settings.get_profile("same"), derandomize=False)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+
+
+@pytest.fixture(autouse=True)
+def the_log_as_it_was() -> Iterator[None]:
+    """A command that is run in the tests' own process sets what is logged, for all of it."""
+    levels = {name: logging.getLogger(name).level for name in ("", "brain")}
+    yield
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)

@@ -192,6 +192,8 @@ VALID = {
         if spec.name == "PLAN_SKILLS"
         else st.sampled_from(["*", "http://a:1, https://[::1]", "null"])
         if spec.name == "ALLOWED_ORIGINS"
+        else st.sampled_from(["sqlite", "off", "redis://host:6379/0"])
+        if spec.name == "HISTORY_STORE"
         else st.text("aB1é/:.# '\"\\=", min_size=1).map(str.strip).filter(bool)
     ),
 }

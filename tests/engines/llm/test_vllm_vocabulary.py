@@ -79,7 +79,9 @@ def test_what_continues_gets_no_space_of_its_own() -> None:
 
 def test_a_prompt_of_it_cannot_be_forged() -> None:
     prompter = Prompter(of(by_bytes(), chat_template=TEMPLATE))
-    plain, forged = (prompter.tokens([Message("user", text)]) for text in ("Hi", odd_texts.FORGED))
+    plain, forged = (
+        prompter.prompt([Message("user", text)]).cells for text in ("Hi", odd_texts.FORGED)
+    )
     for control in (257, 258):
         assert forged.count(control) == plain.count(control)
     assert prompter.ends(258)

@@ -154,7 +154,7 @@ def test_memory_is_freed_before_the_model_is_loaded_again(
     monkeypatch.setattr(llamacpp, "NativeContext", Context)
 
     async def main(source: LlamaCppTokens) -> None:
-        prompt = prompt_ids("tara", TEXT, source.tokenize)
+        prompt = prompt_ids(await source.tokenize(said("tara", TEXT)))
         stream = source.stream(prompt, max_tokens=2000, cancel=CancelToken())
         await anext(stream)
         await source.reset()
