@@ -78,12 +78,7 @@ def health(
         "orpheus_vram_free_gb": orpheus_vram_free_gb,
         "gpu_budget": gpu_budget(settings),
         "ai": {
-            "stt": {
-                "model_size": settings.stt_model_size,
-                "device": settings.stt_device,
-                "compute_type": settings.stt_compute_type,
-                "loaded": stt is not None and as_wanted(stt),
-            },
+            "stt": {**_ears(settings, stt), "loaded": stt is not None and as_wanted(stt)},
             "tts": {
                 "backend_pref": settings.tts_backend,
                 "backend_active": tts.active if tts is not None and tts.active else "off",
@@ -210,6 +205,19 @@ def gpu_shares(settings: Settings, engines: Sequence[EngineState]) -> Mapping[st
     if mouth is not None and mouth.active == "orpheus" and taken.orpheus:
         shares["tts"] = taken.orpheus
     return shares
+
+
+def _ears(settings: Settings, engine: EngineState | None) -> Mapping[str, str]:
+    """What the ears are, as the settings have it; on another machine, what is known of them."""
+    if settings.stt_backend == "openai":
+        found = engine.model if engine is not None and as_wanted(engine) else ""
+        model = settings.stt_openai_model or found
+        return {"model_size": model, "device": "remote", "compute_type": ""}
+    return {
+        "model_size": settings.stt_model_size,
+        "device": settings.stt_device,
+        "compute_type": settings.stt_compute_type,
+    }
 
 
 def gpu_budget(settings: Settings) -> Mapping[str, Any]:

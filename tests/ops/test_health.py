@@ -61,6 +61,17 @@ def test_health_follows_the_ears_and_the_mouth() -> None:
     assert health(settings, [VLLM, fallen]).body["ai"]["stt"]["loaded"] is False
 
 
+def test_health_of_ears_elsewhere_is_of_those() -> None:
+    elsewhere = EngineState("stt", "openai", "openai", "whisper-1")
+    for settings, state, model in (
+        (Settings(stt_backend="openai"), elsewhere, "whisper-1"),
+        (Settings(stt_backend="openai", stt_openai_model="large"), EARS_LOADING, "large"),
+        (Settings(stt_backend="openai"), EARS_LOADING, ""),
+    ):
+        told = health(settings, [VLLM, state]).body["ai"]["stt"]
+        assert (told["model_size"], told["device"], told["compute_type"]) == (model, "remote", "")
+
+
 def test_health_of_ollama_and_of_performance_mode() -> None:
     settings = Settings(llm_backend="ollama", performance_mode=True)
     body = health(settings, [EngineState("llm", "ollama", "ollama", "qwen3:14b")]).body

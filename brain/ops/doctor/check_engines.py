@@ -15,6 +15,7 @@ _NAMES = {"vad": "voice detector", "stt": "ears", "llm": "mind", "tts": "mouth"}
 _BUILD = "build it for CUDA: deploy/jetpack/build-wheels.sh, or deploy/desktop/README.md"
 _BUILD_KOKORO = "put the package onnxruntime-gpu in the place of onnxruntime"
 _INSTALL = "install the brain with its extras llm, stt and tts"
+_INSTALL_VLLM = "install the brain with its extra vllm (Python 3.11 or later)"
 # A reason that names the model; others mean those of the profile.
 _NAMED_PULL = re.compile(r"(brain models pull \S+) fetch")
 _LOADING = (
@@ -87,6 +88,8 @@ def _library(settings: Settings, library: Library, *, loaded: bool) -> list[Find
     """`loaded`: a brain runs, so that what is wrong here was said of its engine, too."""
     if library.trouble:
         todo = next((todo for words, todo in _LOADING if words in library.trouble), _BUILD)
+        if library.name == "vllm" and todo == _INSTALL:
+            todo = _INSTALL_VLLM
         return [Finding("error", library.name, f"doesn't load: {library.trouble}", todo)]
     kind = {"llama.cpp": "llm", "ctranslate2": "stt", "kokoro": "tts"}.get(library.name, "")
     forced = wants_gpu(settings, kind)

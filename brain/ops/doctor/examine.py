@@ -85,12 +85,24 @@ def findings(settings: Settings, facts: Facts) -> list[Finding]:
 
 
 def needed_libraries(settings: Settings) -> Iterable[str]:
-    """Those of the engines that the settings ask for, and of the embedded ones below them."""
-    yield from ("llama.cpp", "ctranslate2", "faster-whisper", "onnxruntime")
+    """Those of the engines that the settings ask for, and of the embedded ones below them, which a
+    brain whose engines are elsewhere may go without."""
+    yield "onnxruntime"
+    elsewhere = settings.llm_backend in ("ollama", "openai")
+    yield from _own(("llama.cpp",), elsewhere=elsewhere)
+    yield from _own(("ctranslate2", "faster-whisper"), elsewhere=settings.stt_backend == "openai")
     if settings.tts_backend not in ("off", "espeak"):
-        yield "piper"
+        yield from _own(("piper",), elsewhere=settings.tts_backend == "openai")
     if settings.tts_backend == "kokoro":
         yield "kokoro"
+    if settings.llm_backend == "vllm":
+        yield "vllm"
+    if "openai" in (settings.llm_backend, settings.stt_backend, settings.tts_backend):
+        yield "openai"
+
+
+def _own(names: Iterable[str], *, elsewhere: bool) -> Iterable[str]:
+    return (name for name in names if not elsewhere or libraries.installed(name))
 
 
 def _plan(settings: Settings, around: Machine) -> MemoryPlan | None:

@@ -38,6 +38,8 @@ TRIALS: Mapping[str, Trial] = {
         "ctranslate2", "import ctranslate2; print(ctranslate2.get_cuda_device_count() > 0)"
     ),
     "faster-whisper": Trial("faster-whisper", "import faster_whisper; print()"),
+    "vllm": Trial("vllm", "import torch, vllm; print(torch.cuda.is_available())"),
+    "openai": Trial("openai", "import openai; print()"),
     "onnxruntime": Trial("onnxruntime", "import onnxruntime; print()"),
     "piper": Trial("piper-tts", "import piper; print()"),
     "kokoro": Trial(
@@ -50,6 +52,11 @@ TRIALS: Mapping[str, Trial] = {
 
 # (Else Python looks in the working directory first: in that of a stick, say, and as root.)
 _NOT_FROM_HERE = "import sys; sys.path = [*filter(None, sys.path)]; "
+
+
+def installed(name: str) -> bool:
+    """Whether the package of this library of `TRIALS` is there, whatever it is good for."""
+    return bool(_version(TRIALS[name].package))
 
 
 def tried(names: Iterable[str], *, python: str = sys.executable) -> tuple[Library, ...]:

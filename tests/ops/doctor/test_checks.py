@@ -296,3 +296,8 @@ def test_a_model_that_serves_is_there_wherever_it_came_from() -> None:
     absent = facts(models=Models("/m", used(there=False)))
     found = examine.findings(settings(), absent)
     assert [one for one in found if one.severity == "error"] == []
+
+
+def test_vllm_comes_with_an_extra_of_its_own() -> None:
+    missing = facts(libraries=(Library("vllm", trouble="No module named 'vllm'"),))
+    assert "extra vllm" in only(examine.findings(settings("rtx3090ti"), missing), "vllm").todo

@@ -20,9 +20,10 @@ import pytest
 from brain.engines.tts.orpheus.hints import STARTED_ANEW, late
 from brain.models import catalog, pins
 from brain.models.pins import Pin, PinnedFile
-from brain.ops.doctor import libraries, local_brain, machine, models, preflight, service
+from brain.ops.doctor import examine, libraries, local_brain, machine, models, preflight, service
 from brain.ops.doctor.facts import Incident
 from brain.settings import Settings
+from tests.ops.doctor import a_machine
 
 SHOWN = """LoadState=loaded
 ActiveState=failed
@@ -152,6 +153,21 @@ def test_a_gpu_is_read_from_nvidia_smi(table: str, total: float | None) -> None:
 
 
 # -- libraries ---------------------------------------------------------------------------------
+
+
+def needed(profile: str = "laptop", **values: str) -> set[str]:
+    return set(examine.needed_libraries(a_machine.settings(profile, **values)))
+
+
+def test_what_is_elsewhere_needs_no_library_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = {"llama.cpp", "ctranslate2", "faster-whisper", "piper"}
+    assert needed() == {*own, "onnxruntime"}
+    fleet = {"LLM_BACKEND": "openai", "STT_BACKEND": "openai", "TTS_BACKEND": "openai"}
+    # What is there may have to stand in, and is tried; what isn't was left out.
+    assert needed(**fleet) == {*own, "onnxruntime", "openai"}
+    monkeypatch.setattr(libraries, "installed", lambda name: name == "piper")
+    assert needed(**fleet) == {"piper", "onnxruntime", "openai"}
+    assert needed("rtx3090ti") >= {"vllm", "llama.cpp", "onnxruntime"}
 
 
 def test_a_library_that_ends_its_process_ends_no_doctor(monkeypatch: pytest.MonkeyPatch) -> None:
