@@ -1,5 +1,5 @@
 """Keeps the robots' conversations in a Redis that several brains share: a robot that comes to
-another brain finds its conversation there. Never waits for it but for a second as a session begins.
+another brain finds its conversation there. Never waits for it but for a little as a session begins.
 
 Where Redis can't be reached, conversations live in memory alone, `reason` says why, and what piled
 up is written when it is back.
@@ -40,11 +40,14 @@ from brain.history.shared_record import (
 
 log = logging.getLogger(__name__)
 
-CLAIM_S = 1.0
-"""A robot waits so long for its history, then it begins afresh."""
+CLAIM_S = 3.0
+"""A robot waits so long for its history, then it begins afresh. (When a brain dies, all its robots
+come to the next one at once.)"""
+_CLAIM_AWAY_S = 1.0
+"""The same, of a Redis that isn't there as far as is known."""
 RETRY_S = 1.0
 """Between two tries of a Redis that can't be reached."""
-_ANSWER_S = 2.0
+_ANSWER_S = 4.0
 _START_S = 3.0
 _STOP_S = 5.0
 _SHORTEST_S = 10.0
@@ -128,7 +131,8 @@ class SharedKeeper:
         held = self._held.get(robot)
         fence = max(int(self._clock() * 1e6), held.fence + 1 if held else 0)
         try:
-            answer = await asyncio.wait_for(self._claimed(robot, fence), CLAIM_S)
+            patience = min(CLAIM_S, _CLAIM_AWAY_S) if self._reason else CLAIM_S
+            answer = await asyncio.wait_for(self._claimed(robot, fence), patience)
         except (RedisError, OSError, asyncio.TimeoutError) as error:
             self._failed(error)
             log.warning(

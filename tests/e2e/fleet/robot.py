@@ -62,6 +62,11 @@ class Robot:
     _outcome: asyncio.Future[str] | None = None
     _text: str = ""
 
+    @property
+    def at_ease(self) -> bool:
+        """It has all its answers, or is connected and can ask for more."""
+        return len(self.answered) == self.questions or self._there.is_set()
+
     async def live(self, on_answer: Callable[[], None]) -> None:
         """Ask all questions. `on_answer` is called after each."""
         rng = random.Random(self.number)

@@ -182,6 +182,10 @@ async def _run(
         timeline.kills["brain"] = time.monotonic()
         brains[0].process.kill()
         await until(0.65)
+        # (One at a time: who comes to another brain while Redis is away can't be known there.)
+        while not all(robot.at_ease for robot in robots):
+            reached.clear()
+            await reached.wait()
         timeline.kills["redis"] = time.monotonic()
         redis.kill()
         await asyncio.sleep(_REDIS_AWAY_S)
