@@ -9,7 +9,12 @@ MAX_PIXELS = 16_000_000
 MIN_EDGE = 16
 MAX_RATIO = 10
 """Of the edges: encoders of models cut a picture into squares, and some can't of a strip."""
+MAX_PASSES = 30
+"""Of a JPEG: its file may go over all its pixels as often as it likes, for a few bytes each time.
+A progressive one as cameras and tools write it has about ten."""
 _QUALITY = 85
+_JPEG = b"\xff\xd8"
+_START_OF_SCAN = b"\xff\xda"
 _TOO_MANY_PIXELS = f"a picture has at most {MAX_PIXELS // 1_000_000} megapixels"
 
 
@@ -26,6 +31,8 @@ def fitted(data: bytes, max_edge: int) -> bytes:
     from PIL import Image, ImageOps
 
     try:
+        if data.startswith(_JPEG) and data.count(_START_OF_SCAN) > MAX_PASSES:
+            raise BadPicture(f"a JPEG has at most {MAX_PASSES} passes; save it as a plain one")
         with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
             width, height = image.size
             if width * height > MAX_PIXELS:
@@ -36,7 +43,10 @@ def fitted(data: bytes, max_edge: int) -> bytes:
                     f"times the other; this one has {width} x {height}"
                 )
             image.draft("RGB", (max_edge, max_edge))  # a JPEG is unpacked no larger than needed
-            upright = ImageOps.exif_transpose(image).convert("RGB")
+            upright = ImageOps.exif_transpose(image)
+        if upright.mode.startswith("I"):  # 16 bits of grey, which Pillow would cut off at 255
+            upright = upright.convert("I").point(lambda shade: shade * (1 / 256))
+        upright = upright.convert("RGB")
         upright.thumbnail((max_edge, max_edge), Image.Resampling.LANCZOS)
         out = io.BytesIO()
         upright.save(out, "JPEG", quality=_QUALITY)

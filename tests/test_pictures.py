@@ -61,6 +61,22 @@ def test_any_kind_of_pixels_is_taken(mode: str) -> None:
     assert opened(fitted(data, 640)).size == (64, 48)
 
 
+def test_a_depth_camera_s_16_bits_are_seen_in_all_their_shades() -> None:
+    depths = Image.linear_gradient("L").convert("I").point(lambda shade: shade * 257)
+    seen = opened(fitted(saved(depths.convert("I;16"), "PNG"), 640)).convert("L")
+    for y in (0, 64, 128, 192, 255):
+        assert abs(seen.getpixel((100, y)) - y) < 8  # type: ignore[operator]
+
+
+def test_a_jpeg_of_many_passes_is_refused_before_it_costs_minutes() -> None:
+    """Each pass of a progressive JPEG goes over all of it, and may take a few bytes of the file."""
+    whole = saved(Image.new("L", (640, 480), 128), "JPEG", progressive=True)
+    again = whole[whole.rindex(b"\xff\xda") : -2]
+    assert opened(fitted(whole, 640)).size == (640, 480)
+    with pytest.raises(BadPicture, match="passes"):
+        fitted(whole[:-2] + again * 20_000 + whole[-2:], 640)
+
+
 def test_it_stands_upright_and_tells_nothing_of_where_it_was_taken() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # a quarter turn

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
@@ -10,12 +11,18 @@ from fastapi import APIRouter, WebSocket
 
 from brain import pictures
 from brain.api import wire_in, wire_out
+from brain.api.pace import Share
 from brain.api.socket_session import Door, is_an_id, let_in, serve
 from brain.api.token import Tokens
 from brain.audio.pcm import to_bytes
 from brain.dialogue import events, outputs
 from brain.dialogue.session import Session
 from brain.dialogue.sessions import Connection, Sessions
+
+# What waits behind a picture waits no longer than a robot's ping may (`brain.web`).
+_LOOKING = 0.5
+_LOOKING_AT_ONCE_S = 1.0
+_TOO_FAST = "pictures come faster than they can be looked at: send fewer, or smaller ones"
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,8 @@ class _Wire:
         self._house = house
         self._picture_edge = picture_edge
         self._binary = False
+        self._looking = Share(_LOOKING, _LOOKING_AT_ONCE_S, time.monotonic)
+        self._left_out = False
 
     def greeting(self, connection: Connection) -> str:
         session, house = connection.session, self._house()
@@ -95,12 +104,24 @@ class _Wire:
         return None
 
     async def _look(self, session: Session, message: wire_in.ImageIn) -> None:
-        """To unpack a picture takes a while, so: on a thread."""
+        """To unpack a picture takes a while, so: on a thread, and for a share of the time.
+
+        What comes faster is left out; the robot is told once, until one is looked at again.
+        """
+        if not self._looking.left():
+            if not self._left_out:
+                self._left_out = True
+                raise wire_in.WireError("image_overflow", _TOO_FAST, "image")
+            return
+        self._left_out = False
         data = wire_in.picture(message.data)
+        began = time.monotonic()
         try:
             picture = await asyncio.to_thread(pictures.fitted, data, self._picture_edge)
         except pictures.BadPicture as error:
             raise wire_in.WireError("bad_image", f"image: {error}", "image") from None
+        finally:
+            self._looking.spend(time.monotonic() - began)
         session.show(picture, message.call_id)
 
 

@@ -1,4 +1,5 @@
-"""How many requests an address may make: a bucket of tokens for each, filled at a steady rate."""
+"""How many requests an address may make, and how much time may go into something: buckets of
+tokens, filled at a steady rate."""
 
 from __future__ import annotations
 
@@ -40,3 +41,28 @@ class Pace:
     def whole_seconds(wait_s: float) -> int:
         """As `Retry-After` has it."""
         return max(1, math.ceil(wait_s))
+
+
+class Share:
+    """How much time may go into something: `share` of it over a while, `at_once_s` at once.
+
+    What is begun is ended; the more it took, the later is the next.
+    """
+
+    def __init__(self, share: float, at_once_s: float, clock: Callable[[], float]) -> None:
+        self._share = share
+        self._most_s = at_once_s
+        self._clock = clock
+        self._left_s = at_once_s
+        self._then = clock()
+
+    def left(self) -> bool:
+        """Whether there is time for another."""
+        now = self._clock()
+        self._left_s = min(self._most_s, self._left_s + (now - self._then) * self._share)
+        self._then = now
+        return self._left_s >= 0
+
+    def spend(self, seconds: float) -> None:
+        """It took so long."""
+        self._left_s -= seconds

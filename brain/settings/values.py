@@ -53,12 +53,14 @@ URL: dict[str, Any] = {
     "pattern_means": "an address such as http://localhost:11434",
 }
 _URL = r"https?://[^\s/,]+[^\s,]*"
+# Commas too many are no matter, as they are none to `listed`.
+_URL_LIST = rf"[\s,]*{_URL}(\s*,[\s,]*{_URL})*[\s,]*"
 URLS: dict[str, Any] = {
-    "pattern": rf"^{_URL}(\s*,\s*{_URL})*$",
+    "pattern": rf"^{_URL_LIST}$",
     "pattern_means": "an address such as http://localhost:8000/v1, or several, commas between",
 }
 URLS_OR_NONE: dict[str, Any] = {
-    "pattern": rf"^({_URL}(\s*,\s*{_URL})*)?$",
+    "pattern": rf"^({_URL_LIST})?$",
     "pattern_means": "an address such as http://localhost:8000/v1, or several, commas between",
 }
 HISTORY_STORE: dict[str, Any] = {

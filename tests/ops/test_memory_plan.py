@@ -167,6 +167,15 @@ def test_the_speed_is_bandwidth_over_what_is_read_for_a_token() -> None:
     assert made.speed.tokens_s == pytest.approx(102.4 / made.speed.read_gb)
 
 
+def test_what_is_no_model_has_no_speed(tmp_path: Path) -> None:
+    """An empty file, as a full disk leaves one; a page instead of the model; a folder."""
+    empty, page = tmp_path / "empty.gguf", tmp_path / "page.gguf"
+    empty.write_bytes(b"")
+    page.write_bytes(b"<html>not found</html>")
+    for path in (empty, page, tmp_path):
+        assert planned("laptop", LLM_MODEL_PATH=path).speed is None
+
+
 def test_this_machine_as_a_plan_sees_it() -> None:
     bare = Machine("Linux", 0.0, 16.0)
     assert hardware_of(bare) == Hardware("this machine", 16.0)

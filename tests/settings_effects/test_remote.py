@@ -15,6 +15,7 @@ from brain.engines.recipes import language_model_rungs, synthesizer_rungs, trans
 from brain.settings import Settings
 from brain.settings.layers import Assignment
 from brain.settings.load import SettingsError, load
+from brain.settings.values import listed
 from tests.engines.conformance.sounds import phrase
 from tests.engines.llm.openai_scripted_server import a_server, says
 from tests.engines.remote.audio_server import EARS, VOICE, AudioServer, an_audio_server
@@ -76,11 +77,19 @@ def test_several_minds_share_the_calls() -> None:
 
 
 @pytest.mark.setting("OPENAI_URL", "STT_OPENAI_URL", "TTS_OPENAI_URL")
-@pytest.mark.parametrize("value", ["here", "http://a:1/v1,", "http://a/v1;x,ftp://b", ",http://a"])
+@pytest.mark.parametrize("value", ["here", ",", "http://a/v1;x,ftp://b", "http://a http://b"])
 @pytest.mark.parametrize("name", ["OPENAI_URL", "STT_OPENAI_URL", "TTS_OPENAI_URL"])
 def test_what_is_no_list_of_addresses_is_told(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=f"{name}=.*commas between"):
         load([Assignment(name, value, "--set")], environ={}, lenient=False)
+
+
+@pytest.mark.setting("OPENAI_URL", "STT_OPENAI_URL", "TTS_OPENAI_URL")
+@pytest.mark.parametrize("name", ["OPENAI_URL", "STT_OPENAI_URL", "TTS_OPENAI_URL"])
+def test_a_comma_too_many_in_a_list_of_addresses_costs_nothing(name: str) -> None:
+    value = " ,http://a:1/v1,, http://b/v1 ,http://a:1/v1, "
+    settings = load([Assignment(name, value, "--set")], environ={}, lenient=False)
+    assert listed(getattr(settings, name.lower())) == ("http://a:1/v1", "http://b/v1")
 
 
 @pytest.mark.setting("STT_BACKEND", "STT_OPENAI_URL", "STT_OPENAI_MODEL")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from brain.ops.doctor.facts import Facts, Incident, RunningBrain, Service, Unit
 from brain.ops.doctor.findings import Finding
@@ -106,11 +108,20 @@ def _readiness(running: RunningBrain) -> list[Finding]:
         found.append(Finding("note", "ready", told, "wait, then ask again"))
     history = ready.get("history") or {}
     if history.get("reason"):
-        todo = "make room on the disk of STATE_DIR, and see that the brain's user may write there"
-        found.append(Finding("warning", "history", str(history["reason"]), todo))
+        found.append(Finding("warning", "history", str(history["reason"]), _keep(history)))
     if history.get("note"):
         found.append(Finding("note", "history", str(history["note"])))
     return found
+
+
+def _keep(history: Mapping[str, Any]) -> str:
+    """What to do where conversations aren't kept."""
+    if str(history["reason"]).startswith(("redis://", "rediss://")):
+        return (
+            "see that Redis runs there and can be reached from here, and that HISTORY_STORE has "
+            "its address and its password; it is tried again by itself"
+        )
+    return "make room on the disk of STATE_DIR, and see that the brain's user may write there"
 
 
 def _crashes(service: Service, now: float) -> list[Finding]:

@@ -207,11 +207,13 @@ def _speed(settings: Settings, known: Catalog, machine: Hardware) -> Speed | Non
         )
     elif settings.llm_backend == "llamacpp" and not settings.embedded_mind:
         size, context = _gguf(settings.llm_model_path, settings, known), settings.llm_context
+        if size.cache.size is None:
+            return None  # a file without what each model says of itself is none
         if machine.gpu_gb and size.on_gpu(settings.llm_gpu_layers) < 1:
             return None  # part of it lies in a memory whose bandwidth isn't told
     else:
         return None
-    if not machine.bandwidth_gb_s or size.weights.size is None:
+    if not machine.bandwidth_gb_s or not size.weights.size:
         return None
     read = (size.weights.size + (size.cache.size or 0) * context / 2) / _GB
     return Speed(machine.bandwidth_gb_s / read, read, machine.bandwidth_gb_s)

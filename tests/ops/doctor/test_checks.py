@@ -301,3 +301,17 @@ def test_a_model_that_serves_is_there_wherever_it_came_from() -> None:
 def test_vllm_comes_with_an_extra_of_its_own() -> None:
     missing = facts(libraries=(Library("vllm", trouble="No module named 'vllm'"),))
     assert "extra vllm" in only(examine.findings(settings("rtx3090ti"), missing), "vllm").todo
+
+
+@pytest.mark.parametrize(
+    ("reason", "todo"),
+    [
+        ("/var/lib/brain/history.sqlite3: disk full", "make room on the disk"),
+        ("redis://10.0.0.7:6379/0: it doesn't answer", "Redis runs there"),
+        ("rediss://10.0.0.7:6379/0: invalid password", "HISTORY_STORE has its address"),
+    ],
+)
+def test_where_conversations_are_not_kept_it_says_what_to_do_there(reason: str, todo: str) -> None:
+    told = running(history={"reason": reason})
+    found = examine.findings(settings(), facts(running=told))
+    assert [todo in one.todo for one in found if one.name == "history"] == [True]
