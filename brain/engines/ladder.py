@@ -131,6 +131,7 @@ class Ladder(Generic[E]):
         self._fell = asyncio.Event()
         self._came_back = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._leaving: set[asyncio.Task[None]] = set()
         self._closed = False
 
     @property
@@ -241,7 +242,8 @@ class Ladder(Generic[E]):
         raise first or EngineUnavailable(self._why_none())
 
     async def close(self) -> None:
-        """Close all engines and end what goes on in the background."""
+        """Close all engines and end what goes on in the background. (One that is out of service
+        may still be at it: its processes and its memory go with that.)"""
         self._closed = True
         for task in list(self._tasks):
             task.cancel()
@@ -250,6 +252,7 @@ class Ladder(Generic[E]):
             engine, place.engine = place.engine, None
             if engine is not None:
                 await engine.close()
+        await asyncio.gather(*self._leaving)
 
     # -- how it goes up and down ----------------------------------------------------------------
 
@@ -326,7 +329,7 @@ class Ladder(Generic[E]):
             self._hangs.hung(asyncio.get_running_loop().time())
         place.engine, place.reason = None, reason
         _log.error("%s: %s is out of service: %s", self.kind, place.rung.name, reason)
-        self._spawn(engine.close)
+        _kept(engine.close, self._leaving)
         self._fell.set()
 
     async def _keep_climbing(self) -> None:
@@ -376,9 +379,14 @@ class Ladder(Generic[E]):
     def _spawn(self, work: Callable[[], Awaitable[None]]) -> None:
         if self._closed:
             return
-        task = asyncio.ensure_future(_whole(work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        _kept(work, self._tasks)
+
+
+def _kept(work: Callable[[], Awaitable[None]], tasks: set[asyncio.Task[None]]) -> None:
+    """Have it done in the background; it is among `tasks` until it has ended."""
+    task = asyncio.ensure_future(_whole(work))
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)
 
 
 async def _whole(work: Callable[[], Awaitable[None]]) -> None:

@@ -502,3 +502,27 @@ def test_one_whose_own_process_died_is_down_unasked_and_soon_built_anew() -> Non
         assert all(engine.closed == 1 for engine in shop.engines)
 
     run_virtual(main())
+
+
+def test_what_is_on_its_way_out_is_closed_when_all_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine that frees a process or a GPU takes its time."""
+
+    async def main() -> None:
+        shop = Workshop(big=[["big"]], pocket=[["small"]])
+        made, _ = ladder(shop)
+        await made.start()
+        await made.climb()
+        big = shop.engines[-1]
+        close = big.close
+
+        async def slowly() -> None:
+            await asyncio.sleep(5.0)
+            await close()
+
+        monkeypatch.setattr(big, "close", slowly)
+        shop.given_up[-1].died("It has died.")
+        await asyncio.sleep(1.0)
+        await made.close()
+        assert [engine.closed for engine in shop.engines] == [1, 1]
+
+    run_virtual(main())

@@ -23,12 +23,11 @@ import pytest
 from brain.engines.llm.vllm import VllmMind
 from brain.engines.llm.vllm_options import VllmOptions, VllmShape
 from brain.engines.ports import LanguageModel
-from tests.engines.conformance import bench as conformance
 from tests.engines.conformance.bench import Adapter, Bench, here
 from tests.vllm.hub_form import pocket_mind, random_orpheus
 
-# To load an engine takes 15 to 60 s.
-conformance.PATIENCE_S = 300.0
+PATIENCE_S = 300.0
+"""To load an engine takes 15 to 60 s."""
 
 
 @pytest.fixture(scope="session")
@@ -56,6 +55,6 @@ def bench(pocket: Path) -> Iterator[Bench[LanguageModel]]:
     async def load() -> LanguageModel:
         return await VllmMind.load(options(pocket))
 
-    made: Bench[LanguageModel] = Bench(Adapter("vllm", "cpu", here(load)))
+    made: Bench[LanguageModel] = Bench(Adapter("vllm", "cpu", here(load), patience_s=PATIENCE_S))
     yield made
     made.close()

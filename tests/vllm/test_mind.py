@@ -79,7 +79,8 @@ def test_a_prompt_is_token_for_token_that_of_llama_cpp_whatever_is_said_in_it(
                 Message("assistant", text, (call,)),
                 Message("tool", text, call_id="c1", name=HEAD.name),
             ]
-            assert ours.tokens(talk, [HEAD]) == theirs.tokens(talk, [HEAD]), ascii(text)
+            cells = theirs.prompt(talk, [HEAD]).cells
+            assert ours.prompt(talk, [HEAD]).cells == cells, ascii(text)
         assert ours.banned == theirs.banned
     finally:
         model.close()
@@ -88,8 +89,8 @@ def test_a_prompt_is_token_for_token_that_of_llama_cpp_whatever_is_said_in_it(
 def test_nobody_forges_a_turn(mind: VllmMind) -> None:
     prompter = Prompter(HubVocabulary(mind.engine.tokenizer, mind.engine.ends, "pocket"))
     ends = [prompter.control[name] for name in ("<|im_start|>", "<|im_end|>")]
-    plain = prompter.tokens([Message("user", "Hi")])
-    forged = prompter.tokens([Message("user", odd_texts.FORGED)])
+    plain = prompter.prompt([Message("user", "Hi")]).cells
+    forged = prompter.prompt([Message("user", odd_texts.FORGED)]).cells
     assert [forged.count(end) for end in ends] == [plain.count(end) for end in ends]
 
 

@@ -51,6 +51,12 @@ def test_what_decides_how_the_mind_is_run(
     assert of().enable_prefix_caching
 
 
+def test_memory_is_for_the_pictures_that_a_turn_may_have(pocket: Path) -> None:
+    settings = Settings(vllm_model_name=str(pocket), images_per_turn=3, image_history=1)
+    limit = _arguments(vllm_options(settings).shape).limit_mm_per_prompt
+    assert limit == {"image": 4, "video": 0, "audio": 0}
+
+
 @pytest.mark.parametrize(
     ("name", "value", "argument"),
     [

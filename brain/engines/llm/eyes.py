@@ -7,7 +7,6 @@ while replies go on. All else belongs to the engine's thread.
 from __future__ import annotations
 
 import ctypes
-import io
 import logging
 import os
 import queue
@@ -22,11 +21,11 @@ import numpy as np
 from llama_cpp import llama_cpp as api
 from llama_cpp import mtmd_cpp as mtmd
 from numpy.typing import NDArray
-from PIL import Image
 
 from brain.engines.llm.native import NativeModel
 from brain.engines.llm.native_log import heard, quiet_eyes
 from brain.engines.llm.patches import Patch, cell_ids
+from brain.engines.llm.pixels import unpacked
 from brain.engines.ports import EngineFailed, EngineUnavailable
 from brain.engines.room import gpu_shares_memory, room_for
 
@@ -58,7 +57,7 @@ class Eyes:
         )
         self._thread: threading.Thread | None = None
 
-    def look(self, picture: bytes) -> list[Piece]:
+    def look(self, picture: bytes, _number: int) -> list[Piece]:
         """What stands for `picture`, a JPEG or PNG, in a prompt: tokens, and patches that are not
         encoded yet. The same picture gives the same. Raises `EngineFailed`."""
         known = self._known.get(picture)
@@ -115,11 +114,7 @@ class Eyes:
         return embeddings
 
     def _tokenized(self, picture: bytes) -> list[Piece]:
-        try:
-            with Image.open(io.BytesIO(picture), formats=("JPEG", "PNG")) as image:
-                pixels = np.ascontiguousarray(image.convert("RGB"))
-        except Exception as error:
-            raise EngineFailed(f"The picture can't be read: {error}.") from error
+        pixels = np.ascontiguousarray(unpacked(picture))
         height, width, _ = pixels.shape
         data = pixels.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
         bitmap = mtmd.mtmd_bitmap_init(width, height, data)

@@ -100,10 +100,11 @@ class Patches:
 @dataclass(frozen=True)
 class Prompt:
     """What the model is given: `cells` are tokens, and the ids of patches' cells, where `patches`
-    are, each with the index of its first cell."""
+    are, each with the index of its first cell. `pictures` that stand in it, in their order."""
 
     cells: list[int]
     patches: Patches = field(default_factory=Patches)
+    pictures: tuple[bytes, ...] = ()
 
     def __len__(self) -> int:
         return len(self.cells)

@@ -52,14 +52,15 @@ class Prompter:
     """A model's chat template and what its vocabulary adds to it.
 
     `template` is the template's text, `control` the control tokens' ids by spelling. Raises
-    `EngineUnavailable` if the template is broken. `look`: what stands for a picture, of a model
-    that sees.
+    `EngineUnavailable` if the template is broken. `look`: what stands for a picture, the first,
+    second, … of a prompt, of a model that sees. `markers`: more that nobody may spell.
     """
 
     def __init__(
         self,
         model: Vocabulary,
-        look: Callable[[bytes], Sequence[list[int] | Patch]] | None = None,
+        look: Callable[[bytes, int], Sequence[list[int] | Patch]] | None = None,
+        markers: Sequence[str] = (),
     ) -> None:
         self._model = model
         self._look = look
@@ -67,11 +68,9 @@ class Prompter:
         self.template = model.chat_template or _FALLBACK
         bos, eos = model.bos_and_eos()
         # Only those that look like markers: vocabularies also define runs of spaces and the like.
-        markers = [
-            text for text in defined if len(text) > 2 and text[0] in "<[" and " " not in text
-        ]
+        known = [text for text in defined if len(text) > 2 and text[0] in "<[" and " " not in text]
         try:
-            self._chat = ChatTemplate(self.template, bos=bos, eos=eos, markers=markers)
+            self._chat = ChatTemplate(self.template, bos=bos, eos=eos, markers=[*known, *markers])
         except TemplateRefused as error:
             raise EngineUnavailable(f"The model can't be talked with: {error}.") from error
         shown = {*MARKERS, *INNER_MARKERS}
@@ -89,9 +88,11 @@ class Prompter:
         bos = self._model.bos
         cells: list[int] = []
         patches: list[Placed] = []
+        pictures: list[bytes] = []
         for segment in _without_thinking(segments):
             if segment.picture is not None and self._look is not None:
-                for piece in self._look(segment.picture):
+                pictures.append(segment.picture)
+                for piece in self._look(segment.picture, len(pictures)):
                     if isinstance(piece, Patch):
                         patches.append((len(cells), piece))
                     cells += piece.ids if isinstance(piece, Patch) else piece
@@ -103,7 +104,7 @@ class Prompter:
             cells += tokens
         if cells and cells[-1] < 0:
             raise EngineFailed("The chat template ends with a picture: nothing can follow it.")
-        return Prompt(cells, Patches(patches))
+        return Prompt(cells, Patches(patches), tuple(pictures))
 
     def ends(self, token: int) -> bool:
         """Whether the reply ends with `token`."""

@@ -19,6 +19,7 @@ from brain.engines.llm.vllm_options import VllmOptions
 # isort: split
 from vllm.sampling_params import StructuredOutputsParams
 
+from brain.engines.llm.vllm_eyes import Seen
 from brain.engines.llm.vllm_vocabulary import HubVocabulary
 from brain.engines.ports import (
     CannotSee,
@@ -76,7 +77,7 @@ class VllmMind:
     @property
     def info(self) -> EngineInfo:
         name = self._options.name or self._options.shape.model
-        return EngineInfo("vllm", name, self._engine.device)
+        return EngineInfo("vllm", name, self._engine.device, sees=self._engine.eyes is not None)
 
     @property
     def engine(self) -> VllmEngine:
@@ -100,8 +101,8 @@ class VllmMind:
     ) -> AsyncGenerator[Text | ToolCall, None]:
         """As `LanguageModel.stream`. Calls that break the rules are dropped, and counted in
         `calls_dropped`."""
-        if any(message.images for message in messages):
-            raise CannotSee("The language model can't see.")
+        if self._engine.eyes is None and any(message.images for message in messages):
+            raise CannotSee("The language model can't see: VLLM_MODEL_NAME may be one that does.")
         conversation, offered = tuple(messages), () if schema is not None else tuple(tools)
         warmth = self._options.temperature if temperature is None else temperature
         most = max(1, max_tokens or self._options.max_tokens)
@@ -141,15 +142,21 @@ class VllmMind:
     ) -> Asked:
         """The prompt, and how its answer is chosen; on any thread. Raises `EngineFailed`."""
 
-        def made(some: Sequence[Message]) -> list[int]:
-            return self._prompter.prompt(some, tools).cells
+        def made(some: Sequence[Message]) -> Seen:
+            prompt, eyes = self._prompter.prompt(some, tools), self._engine.eyes
+            # (Pictures only add to what is too much already.)
+            if eyes is None or not prompt.pictures or len(prompt) > self._engine.context:
+                return Seen(prompt.cells)
+            return eyes.see(prompt.cells, prompt.pictures)
 
         prompt = fitted(messages, made, self._room)
         left = self._engine.context - len(prompt)
         if left < 1:
+            less = ", or lower IMAGE_MAX_EDGE or IMAGES_PER_TURN" if prompt.rendered else ""
             raise EngineFailed(
                 f"The conversation has {len(prompt)} tokens, and the model takes "
-                f"{self._engine.context} with its answer: shorten it, or raise VLLM_MAX_MODEL_LEN."
+                f"{self._engine.context} with its answer: shorten it, or raise VLLM_MAX_MODEL_LEN"
+                f"{less}."
             )
         sampling: dict[str, Any] = {
             **self._engine.advised,
@@ -164,14 +171,24 @@ class VllmMind:
             sampling["logit_bias"] = dict.fromkeys(self._prompter.banned, _NEVER)
         if schema is not None:
             sampling["structured_outputs"] = StructuredOutputsParams(json=dict(schema))
-        return Asked(prompt, sampling)
+        return Asked(prompt.ids, sampling, prompt.rendered)
 
 
 def _prompter(engine: VllmEngine) -> Prompter:
     vocabulary = HubVocabulary(engine.tokenizer, engine.ends, engine.shape.model)
+    eyes = engine.eyes
+    if eyes is not None:
+        vocabulary.chat_template = vocabulary.chat_template or eyes.template
     if vocabulary.chat_template is None and "<|im_start|>" not in vocabulary.special_tokens()[0]:
         raise EngineUnavailable(
             f"{engine.shape.model} has no chat template: VLLM_MODEL_NAME is a model that was "
             "taught to converse (its name mostly ends in Instruct or Chat)."
         )
-    return Prompter(vocabulary)
+    if eyes is None:
+        return Prompter(vocabulary)
+    placeholders = [eyes.placeholder(number) for number in range(1, eyes.most + 1)]
+
+    def look(_picture: bytes, number: int) -> list[list[int]]:
+        return [vocabulary.tokenize(eyes.placeholder(number), special=True, continues=True)]
+
+    return Prompter(vocabulary, look, markers=[text for text in placeholders if len(text) > 1])

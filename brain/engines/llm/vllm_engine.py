@@ -24,6 +24,7 @@ from vllm.sampling_params import RequestOutputKind
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError
 
+from brain.engines.llm.vllm_eyes import eyes_of
 from brain.engines.llm.vllm_options import VllmShape
 from brain.engines.loop_thread import LoopThread
 from brain.engines.one_line import one_line
@@ -37,10 +38,12 @@ _LOOK_S = 1.0
 
 @dataclass(frozen=True)
 class Asked:
-    """A prompt, as token ids, and how the next tokens are chosen: `SamplingParams` by name."""
+    """A prompt, as token ids, and how the next tokens are chosen: `SamplingParams` by name.
+    `rendered`: a prompt with pictures as `VllmEyes` has made it, `prompt` being its ids."""
 
     prompt: Sequence[int]
     sampling: Mapping[str, Any]
+    rendered: Any = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,8 @@ class VllmEngine:
         self.device = device()
         self.context: int = llm.model_config.max_model_len
         self.counters = VllmCounters()
+        self.eyes = eyes_of(llm, thread)
+        """What it sees with; None: it doesn't."""
         self._thread = thread
         self._llm = llm
         self._cores = start.cores
@@ -193,7 +198,7 @@ class VllmEngine:
         try:
             asked = await asyncio.to_thread(ask)
             params = SamplingParams(output_kind=RequestOutputKind.DELTA, **asked.sampling)
-            prompt = TokensPrompt(prompt_token_ids=list(asked.prompt))
+            prompt = asked.rendered or TokensPrompt(prompt_token_ids=list(asked.prompt))
             self.counters.prompted += len(asked.prompt)
             first = True
             async for output in self._llm.generate(prompt, params, str(next(self._numbers))):

@@ -15,8 +15,9 @@ class VllmShape:
     """How a model is run. `model` is a folder, or a repository on the hub that `token` may open.
 
     `share` of the GPU's memory, 0..1, is taken at once and kept. Each sequence has up to `context`
-    tokens, and up to `sequences` are written at once, `batch` tokens a step. `prefix` of the
-    settings' names, in what is said to people: VLLM, ORPHEUS. `more`: other arguments of vLLM's.
+    tokens, and up to `sequences` are written at once, `batch` tokens a step. A prompt has up
+    to `images` pictures, of a model that sees. `prefix` of the settings' names, in what is said to
+    people: VLLM, ORPHEUS. `more`: other arguments of vLLM's.
     """
 
     model: str
@@ -25,6 +26,7 @@ class VllmShape:
     context: int = 4096
     sequences: int = 2
     batch: int = 256
+    images: int = 0
     token: str = ""
     prefix: str = "VLLM"
     more: Mapping[str, Any] = field(default_factory=dict)

@@ -120,6 +120,11 @@ def _arguments(shape: VllmShape) -> AsyncEngineArgs:
         "max_num_batched_tokens": max(shape.batch, shape.sequences),
         "enable_chunked_prefill": True,
         "enable_prefix_caching": True,
+        # (What isn't named here is allowed, and memory set aside for it.)
+        "limit_mm_per_prompt": {"image": shape.images, "video": 0, "audio": 0},
+        # Of pictures made ready for the encoder it would keep 4 GB, in two processes that must keep
+        # the same: one made ready for a prompt that is thrown away or cancelled would part them.
+        "mm_processor_cache_gb": 0,
         # To compile takes minutes, which on a CPU never pay.
         "enforce_eager": current_platform.is_cpu(),
         # (This one of its grammars knows most of JSON Schema.) Without line breaks and blanks, of

@@ -17,6 +17,7 @@ def vllm_options(settings: Settings) -> VllmOptions:
         context=settings.vllm_max_model_len,
         sequences=settings.vllm_max_num_seqs,
         batch=settings.vllm_max_num_batched_tokens,
+        images=settings.images_per_turn + settings.image_history,
         token=settings.hf_token.get_secret_value(),
     )
     return VllmOptions(

@@ -89,6 +89,23 @@ def test_a_prompt_of_it_cannot_be_forged() -> None:
     assert prompter.shown(259) == b"<tool_call>"
 
 
+def test_pictures_keep_the_order_of_what_stands_for_them_which_nobody_spells() -> None:
+    def look(picture: bytes, number: int) -> list[list[int]]:
+        return [[300 + number]]
+
+    vocabulary = of(by_bytes(), chat_template=TEMPLATE)
+    prompter = Prompter(vocabulary, look, markers=["<|image_1|>"])
+    talk = [
+        Message("user", "Hi", images=(b"one", b"two")),
+        Message("assistant", "<|image_1|>"),
+        Message("tool", "<|image_1|>", images=(b"three",)),
+    ]
+    prompt = prompter.prompt(talk)
+    assert [token for token in prompt.cells if token > 300] == [301, 302, 303]
+    assert prompt.pictures == (b"one", b"two", b"three")
+    assert "<|image_1|>" not in b"".join(map(vocabulary.piece, prompt.cells)).decode()
+
+
 @pytest.mark.parametrize(
     ("template", "taken"),
     [(TEMPLATE, TEMPLATE), ({"default": TEMPLATE, "rag": "x"}, TEMPLATE), (None, None), ("", None)],
