@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from base64 import b64encode
 
 import pytest
@@ -34,15 +35,23 @@ def test_so_much_at_once_and_a_share_of_the_time_over_a_while() -> None:
     assert looked == pytest.approx(50, abs=2)
 
 
-def test_pictures_that_come_too_fast_are_left_out_and_hold_nothing_up() -> None:
-    """Each takes a third of a second: all of them would take longer than a ping may wait."""
-    large = b64encode(picture("red", (4000, 4000), "PNG")).decode()
+def test_pictures_that_come_too_fast_are_left_out_and_hold_nothing_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Large ones on a slow machine: all of them would take longer than a ping may wait."""
+    large = picture()
+
+    def slowly(data: bytes, max_edge: int) -> bytes:
+        time.sleep(0.3)
+        return data
+
+    monkeypatch.setattr("brain.pictures.fitted", slowly)
 
     async def main() -> None:
         async with a_brain() as address, a_robot(address) as robot:
             await robot.next("ready")
             for _ in range(60):
-                await robot.send(type="image", data=large)
+                await robot.send(type="image", data=b64encode(large).decode())
             await robot.send(type="ping", t="after")
             await robot.next("pong", t="after")
             told = [m for m in robot.seen if m.get("code") == "image_overflow"]
