@@ -38,6 +38,10 @@ def _files(settings: Settings, models: Models, serving: set[str]) -> list[Findin
             todo = f"brain models pull {one.model}" if one.extra else pull
             todo = todo if one.model else "put it there, or name another"
             found.append(Finding("error", "models", told, todo))
+        elif not one.readable:
+            told = f"{one.setting}={one.value}: {one.path} is no GGUF file, or is cut off"
+            todo = f"brain models pull {one.model}" if one.model else "fetch it anew"
+            found.append(Finding("error", "models", told, f"{todo}, then restart the brain"))
     used = {one.model for one in models.used}
     extra = {one.model for one in models.used if one.extra}
     for name, state in models.states.items():

@@ -125,7 +125,8 @@ class UsedModel:
     """A model that the settings name. `setting` and its `value`; `path` of its file.
 
     `model` is its name in the catalogue, "" for one of the user's own; `on_gpu`: it is to be put
-    there; `extra`: the profile doesn't want it by itself.
+    there; `extra`: the profile doesn't want it by itself; `readable`: it isn't a GGUF's name for
+    what is none.
     """
 
     setting: str
@@ -135,6 +136,7 @@ class UsedModel:
     model: str = ""
     on_gpu: bool = False
     extra: bool = False
+    readable: bool = True
 
 
 @dataclass(frozen=True)

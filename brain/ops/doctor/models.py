@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from brain.engines.recipes.building import EMBEDDED
-from brain.models import catalog
+from brain.models import catalog, gguf
 from brain.models.catalog import Catalog
 from brain.models.errors import ModelsError
 from brain.models.place import located, located_ears, models_dir
@@ -69,8 +69,15 @@ def _used(
 ) -> UsedModel:
     name = value.removeprefix(f"{folder}/")
     model = known.at(name, f"whisper/{value}/model.bin")
+    there = path.is_file()
     return UsedModel(
-        setting, value, str(path), path.is_file(), model.id if model is not None else "", on_gpu
+        setting,
+        value,
+        str(path),
+        there,
+        model.id if model is not None else "",
+        on_gpu,
+        readable=not there or path.suffix != ".gguf" or gguf.read(path) is not None,
     )
 
 

@@ -17,11 +17,21 @@ from typing import Any
 
 import pytest
 
+from brain.engines.recipes import POCKET
 from brain.engines.tts.orpheus.hints import STARTED_ANEW, late
 from brain.models import catalog, pins
 from brain.models.pins import Pin, PinnedFile
-from brain.ops.doctor import examine, libraries, local_brain, machine, models, preflight, service
-from brain.ops.doctor.facts import Incident
+from brain.ops.doctor import (
+    check_models,
+    examine,
+    libraries,
+    local_brain,
+    machine,
+    models,
+    preflight,
+    service,
+)
+from brain.ops.doctor.facts import Incident, Models
 from brain.settings import Settings
 from tests.ops.doctor import a_machine
 
@@ -292,6 +302,18 @@ def test_models_are_found_read_and_weighed(tmp_path: Path) -> None:
     assert models.look(settings, hashed=True).states["qwen3-1.7b-q8_0"] == "changed"
     (tmp_path / "pins.json").write_text("{")
     assert "pins.json" in models.look(settings, hashed=False).trouble
+
+
+def test_a_file_that_is_no_gguf_is_known_for_none(tmp_path: Path) -> None:
+    """The brain talks without its eyes, so nothing else tells that they are missing."""
+    page, mind = tmp_path / "mmproj.gguf", POCKET / "mind.gguf"
+    page.write_bytes(b"<html>not found</html>")
+    settings = Settings(llm_backend="llamacpp", llm_model_path=str(mind), llm_mmproj_path=str(page))
+    whole, broken, *_ = models.used_models(settings, catalog.load())
+    assert (whole.readable, broken.readable) == (True, False)
+    known = a_machine.facts(models=Models("/m", (whole, broken)))
+    told = [one.found for one in check_models.check(settings, known) if one.severity == "error"]
+    assert ["LLM_MMPROJ_PATH" in one and "GGUF" in one for one in told] == [True]
 
 
 def test_what_a_mind_sees_with_is_looked_for(tmp_path: Path) -> None:
