@@ -88,6 +88,7 @@ class EngineState:
     better one why another than the wanted one serves; empty if it doesn't. `progress`: how far the
     wanted one's loading is, where there is something to tell. `device`: where the active one
     computes. `endpoints`: of the active one its servers elsewhere, if it has any.
+    `lacks`: what the active one goes without (`EngineInfo.lacks`).
     """
 
     kind: Kind
@@ -99,6 +100,7 @@ class EngineState:
     progress: str = ""
     device: Device = ""
     endpoints: tuple[EndpointState, ...] = ()
+    lacks: str = ""
 
 
 @dataclass(eq=False)
@@ -151,6 +153,7 @@ class Ladder(Generic[E]):
             progress=wanted.rung.progress.text,
             device=info.device if info is not None else "",
             endpoints=pool.endpoints if pool is not None else (),
+            lacks=info.lacks if info is not None else "",
         )
 
     @property

@@ -208,7 +208,8 @@ class EngineInfo:
     `device` is where it really computes, whatever was asked for; "" where it doesn't say.
     `calls_per_reply`, of a voice to which a call is dear: the most in which a reply is said, the
     last of them with all that is left of it. None: a call a clause. `sees`: a language model takes
-    pictures; None where that isn't known before it is tried.
+    pictures; None where that isn't known before it is tried. `lacks`: a sentence on what
+    was asked for and it goes without (a model without its eyes); empty if nothing is.
     """
 
     name: str
@@ -216,6 +217,7 @@ class EngineInfo:
     device: Device = ""
     calls_per_reply: int | None = None
     sees: bool | None = False
+    lacks: str = ""
 
 
 # -- the ports ---------------------------------------------------------------------------------

@@ -138,7 +138,7 @@ def ready(
                 "loading": engine.loading,
                 "progress": engine.progress,
                 "degraded": degraded(engine),
-                "reason": engine.reason,
+                "reason": engine.reason or engine.lacks,
                 "endpoints": [asdict(endpoint) for endpoint in engine.endpoints],
             }
             for engine in engines
@@ -173,8 +173,8 @@ def as_wanted(engine: EngineState) -> bool:
 
 
 def degraded(engine: EngineState) -> bool:
-    """Whether the wanted engine was given up on, for now."""
-    return bool(engine.reason) and not engine.loading
+    """Whether the wanted engine was given up on, for now, or goes without a part of it."""
+    return bool(engine.reason or engine.lacks) and not engine.loading
 
 
 def selected_model(settings: Settings, engine: EngineState | None = None) -> str:

@@ -184,6 +184,11 @@ def test_a_mind_whose_eyes_are_missing_says_so_and_answers(models: Path, tmp_pat
 
     with a_pocket_brain(tmp_path, environ=settings(models, "missing.gguf")) as running_brain:
         running_brain.until_ready()
+        _, ready = running_brain.get("/ready")
+        mind = ready["engines"]["llm"]
+        assert (ready["degraded"], mind["degraded"]) == (True, True)
+        assert "missing.gguf" in mind["reason"]
+        assert running_brain.get("/health")[0] == 200, "it talks all the same"
         asyncio.run(main(running_brain.address))
 
 

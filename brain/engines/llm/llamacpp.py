@@ -111,7 +111,9 @@ class LlamaCppMind:
     def info(self) -> EngineInfo:
         name = self._options.name or self._options.model.name
         device: Device = "gpu" if self._loaded.model.on_gpu else "cpu"
-        return EngineInfo("llamacpp", name, device, sees=self._loaded.eyes is not None)
+        lacks = "" if self._options.eyes is None else self._loaded.blind
+        sees = self._loaded.eyes is not None
+        return EngineInfo("llamacpp", name, device, sees=sees, lacks=lacks)
 
     @property
     def counters(self) -> BatchCounters:
