@@ -136,9 +136,11 @@ class ToolCallOut(_Message):
 
 
 class TimingsOut(_Message):
-    """ms; null for a stage that the reply didn't have."""
+    """ms; null for a stage that the reply didn't have. `ahead`: so long before the turn's end the
+    stages after it had begun, while the user paused."""
 
     endpoint: float | None
+    ahead: float | None
     stt: float | None
     llm_first_token: float | None
     first_clause: float | None

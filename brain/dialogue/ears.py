@@ -29,11 +29,13 @@ Sound = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Hearing:
-    """When a spoken turn was spoken and heard. `voiced_at`: arrival of its last speech, in s."""
+    """When a spoken turn was spoken and heard. `voiced_at`: arrival of its last speech, in s.
+    `ahead_ms`: so long before its end it began to be heard; None: then."""
 
     turn: int
     voiced_at: float
     endpoint_ms: float
+    ahead_ms: float | None = None
     stt_ms: float | None = None
 
 
@@ -116,6 +118,7 @@ class Ears:
             effect.turn,
             _now() - silence_s,
             round(silence_s * 1000, 1),
+            _ms(ahead.started_at) if ahead is not None else None,
             ahead.stt_ms if ahead is not None and effect.known else None,
         )
         if effect.known:
@@ -164,6 +167,7 @@ class Ears:
             if ahead is not None and transcript is not None:
                 started = ahead.started_at
             else:
+                self._began_at_the_end(turn)
                 transcript = await self._transcribed(sound, language, ticket)
             event = events.Transcribed(turn, transcript.text.strip())
         except Cancelled:
@@ -175,6 +179,11 @@ class Ears:
             log.exception("transcription of turn %d broke", turn)
             event = events.TranscriptionFailed(turn, "internal", "hearing failed; see the log")
         self._post(Understood(event, _ms(started)))
+
+    def _began_at_the_end(self, turn: int) -> None:
+        """What was begun ahead came to nothing."""
+        if self.newest is not None and self.newest.turn == turn:
+            self.newest = replace(self.newest, ahead_ms=None)
 
     async def _transcribed(self, sound: Sound, language: str | None, ticket: Ticket) -> Transcript:
         self._tickets.add(ticket)

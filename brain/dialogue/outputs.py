@@ -82,12 +82,14 @@ class ToolCalled:
 class Timings:
     """Stages of one reply, in ms; None for a stage that it didn't have.
 
-    endpoint: from the last speech to the confirmed end. stt: of the transcription.
+    endpoint: from the last speech to the confirmed end. ahead: so long before that end hearing had
+    begun, and the other stages after it; None where it began at the end. stt: of the transcription.
     llm_first_token, first_clause: since the reply started. tts_first_audio: since the first clause.
     voice_to_voice_server: from the arrival of the last speech to the sending of the first sound.
     """
 
     endpoint: float | None = None
+    ahead: float | None = None
     stt: float | None = None
     llm_first_token: float | None = None
     first_clause: float | None = None

@@ -56,6 +56,7 @@ class _Active:
         hearing = self.hearing
         return outputs.Timings(
             endpoint=hearing.endpoint_ms if hearing else None,
+            ahead=hearing.ahead_ms if hearing else None,
             stt=hearing.stt_ms if hearing else None,
             llm_first_token=_ms(self.started_at, self.first_token_at),
             first_clause=_ms(self.started_at, self.first_clause_at),

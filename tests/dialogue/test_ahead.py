@@ -64,6 +64,8 @@ def test_the_reply_is_as_early_as_engines_and_silence_allow(
             done = await robot.until(outputs.ReplyDone)
             assert done.timings.voice_to_voice_server == pytest.approx(heard_after_ms, abs=1)
             assert done.timings.endpoint == pytest.approx(512, abs=1)
+            early = pytest.approx(512 - tentative_ms, abs=1) if tentative_ms else None
+            assert done.timings.ahead == early
             assert done.timings.stt == pytest.approx(ears_s * 1000, abs=1)
             assert done.timings.llm_first_token == pytest.approx(mind_s * 1000, abs=1)
             assert done.timings.tts_first_audio == pytest.approx(mouth_s * 1000, abs=1)

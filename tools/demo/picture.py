@@ -48,8 +48,9 @@ def draw(recording: Recording, path: Path) -> None:
     plt.close(figure)
 
 
-def stages(asked: Asked) -> list[tuple[str, float]]:
-    """(stage, ms) from the last sample of speech to the first of the reply, one after another."""
+def stages(asked: Asked) -> list[tuple[str, float, float]]:
+    """(stage, when it began, ms): from the last sample of speech to the first of the reply, in ms.
+    What is done ahead lies within the silence."""
     timings, total = first_timings(asked), asked.voice_to_voice_ms
     if total is None:
         return []
@@ -61,8 +62,14 @@ def stages(asked: Asked) -> list[tuple[str, float]]:
         "1st clause": max(0.0, timings.get("first_clause", 0.0) - first_token),
         "1st audio": timings.get("tts_first_audio", 0.0),
     }
-    parts["the rest"] = max(0.0, total - sum(parts.values()))
-    return [(name, ms) for name, ms in parts.items() if ms > 0]
+    silence = parts.pop("silence")
+    found = [("silence", 0.0, silence)]
+    at = silence - timings.get("ahead", 0.0)
+    for name, ms in parts.items():
+        found.append((name, at, ms))
+        at += ms
+    found.append(("the rest", max(at, silence), total - max(at, silence)))
+    return [stage for stage in found if stage[2] > 0]
 
 
 def _overview(figure: Any, grid: Any, recording: Recording) -> None:
@@ -137,17 +144,16 @@ def _turn(figure: Any, grid: Any, column: int, recording: Recording, asked: Aske
     for pcm, colour in ((recording.speaker, ROBOT), (recording.microphone, USER)):
         piece = pcm[max(0, int(first * RATE)) : int(last * RATE)]
         _wave(waves, piece, max(0.0, first) - zero, colour)
-    at = 0.0
-    for name, ms in stages(asked):
-        bars.barh(0, ms / 1000, left=at, color=STAGE_COLOURS[name], edgecolor="white", label=name)
+    for name, begins, ms in stages(asked):
+        at, row = begins / 1000, 0.0 if name == "silence" else -0.9
+        bars.barh(row, ms / 1000, left=at, color=STAGE_COLOURS[name], edgecolor="white", label=name)
         if ms >= 0.06 * (last - first) * 1000:
-            bars.text(at + ms / 2000, 0, f"{ms:.0f}", ha="center", va="center", fontsize=8)
-        at += ms / 1000
+            bars.text(at + ms / 2000, row, f"{ms:.0f}", ha="center", va="center", fontsize=8)
     for axis in (waves, bars):
         axis.axvline(0, color=USER, lw=1, ls=":")
         axis.axvline(total / 1000, color=ROBOT, lw=1, ls=":")
     bars.set_xlim(-BEFORE_S, last - zero)
-    bars.set_ylim(-0.6, 1.3)
+    bars.set_ylim(-1.5, 1.3)
     bars.set_xlabel("s after the last sample of speech")
     bars.legend(fontsize=7, ncols=3, loc="upper center", frameon=False)
     return waves

@@ -22,7 +22,8 @@ STAGES = {
 }
 CAPTION = (
     "Times in ms. Voice to voice: at the robot, from sending the last sample of speech to "
-    "receiving the first of the reply. Silence: until the end of the turn is certain. "
+    "receiving the first of the reply. Silence: until the end of the turn is certain; while it "
+    "lasts, the rest has begun, and what of it is ready waits. "
     "1st token, 1st clause: from the start of the reply. 1st audio: from the first clause."
 )
 
@@ -77,7 +78,8 @@ def first_timings(asked: Asked) -> Mapping[str, float]:
         for reply in turn.replies:
             if reply.first_sound_at is not None:
                 return {**before, **reply.timings_ms}
-            before.update({k: v for k, v in reply.timings_ms.items() if k in ("endpoint", "stt")})
+            of_the_turn = ("endpoint", "ahead", "stt")
+            before.update({k: v for k, v in reply.timings_ms.items() if k in of_the_turn})
     return {}
 
 
