@@ -26,6 +26,7 @@ from brain.engines.ports import (
     EngineUnavailable,
     Ticket,
 )
+from brain.engines.steps import look_at, next_item
 
 _log = logging.getLogger(__name__)
 
@@ -231,8 +232,8 @@ class Lane(Generic[E]):
         patience = self._limits.first_s
         while True:
             call.due = self._due(patience)
-            step = asyncio.ensure_future(_next(items))
-            step.add_done_callback(_look_at)
+            step = asyncio.ensure_future(next_item(items))
+            step.add_done_callback(look_at)
             either: set[asyncio.Future[Any]] = {step, call.stopped}
             await asyncio.wait(either, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
             if call.stopped.done():
@@ -283,19 +284,6 @@ class Lane(Generic[E]):
         _log.error("The engine %s hangs: it doesn't heed its cancel.", self.engine.info.name)
         if self._given_up is not None:
             self._given_up(reason)
-
-
-async def _next(items: AsyncGenerator[T, None]) -> tuple[T, ...]:
-    """The next item alone; nothing at the end."""
-    async for item in items:
-        return (item,)
-    return ()
-
-
-def _look_at(step: asyncio.Future[Any]) -> None:
-    """What a step raises after its caller has been answered is no news to anybody."""
-    if not step.cancelled():
-        step.exception()
 
 
 def _settle(future: asyncio.Future[None]) -> None:

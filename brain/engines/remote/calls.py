@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any, TypeVar
 
 from brain.engines.ports import Cancelled, EngineUnavailable, Ticket
+from brain.engines.steps import look_at
 
 T = TypeVar("T")
 
@@ -35,7 +36,7 @@ class Calls:
         reading = asyncio.ensure_future(read(lambda item: made.put_nowait((item,))))
         self._under_way.add(reading)
         reading.add_done_callback(self._under_way.discard)
-        reading.add_done_callback(_look_at)
+        reading.add_done_callback(look_at)
         reading.add_done_callback(lambda _: made.put_nowait(()))
 
         def stop() -> None:
@@ -63,9 +64,3 @@ class Calls:
             reading.cancel()
         if self._under_way:
             await asyncio.wait(set(self._under_way))
-
-
-def _look_at(reading: asyncio.Task[None]) -> None:
-    """What it raises once nobody waits for it is no news."""
-    if not reading.cancelled():
-        reading.exception()

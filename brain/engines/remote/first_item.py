@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from brain.engines.ports import CancelToken, EngineTimeout
+from brain.engines.steps import look_at, next_item
 
 T = TypeVar("T")
 
@@ -18,8 +19,8 @@ async def first_item(
     which is that of `items`, is cancelled, and `EngineTimeout` raised, which tells `who` it was.
     Raises as `items` do.
     """
-    step = asyncio.ensure_future(_next(items))
-    step.add_done_callback(_look_at)
+    step = asyncio.ensure_future(next_item(items))
+    step.add_done_callback(look_at)
     try:
         done, _ = await asyncio.wait({step}, timeout=patience_s)
         if not done:
@@ -30,15 +31,3 @@ async def first_item(
         if not step.done():
             step.cancel()
             await asyncio.wait({step})
-
-
-async def _next(items: AsyncGenerator[T, None]) -> tuple[T, ...]:
-    async for item in items:
-        return (item,)
-    return ()
-
-
-def _look_at(step: asyncio.Future[Any]) -> None:
-    """What it raises once nobody waits for it is no news."""
-    if not step.cancelled():
-        step.exception()
