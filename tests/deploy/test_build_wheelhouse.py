@@ -60,6 +60,13 @@ def test_what_comes_with_vllm_is_the_same_and_vllm() -> None:
         assert all("--hash=sha256:" in block for block in blocks)
 
 
+@pytest.mark.parametrize("lock", ["appliance.lock", "vllm.lock", "deploy/fleet/fleet.lock"])
+def test_what_is_wanted_does_not_depend_on_the_last_digit_of_python(lock: str) -> None:
+    """A wheelhouse is filled by one 3.11 and installed from by another."""
+    text = (REPOSITORY / lock).read_text("utf-8")
+    assert not re.findall(r"^.*python_full_version [<>=!]+ '3\.\d+\.[1-9].*", text, re.MULTILINE)
+
+
 def test_the_extra_is_the_one_that_the_lock_is_made_of() -> None:
     parser = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     project = parser.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]
