@@ -21,8 +21,14 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 @pytest.fixture(autouse=True)
 def the_log_as_it_was() -> Iterator[None]:
-    """A command that is run in the tests' own process sets what is logged, for all of it."""
+    """A command that is run in the tests' own process sets what is logged, and where, for all of
+    it: on a standard error that is closed after its test."""
+    root = logging.getLogger()
     levels = {name: logging.getLogger(name).level for name in ("", "brain")}
+    streams = [one for one in root.handlers if type(one) is logging.StreamHandler]
     yield
     for name, level in levels.items():
         logging.getLogger(name).setLevel(level)
+    for one in list(root.handlers):
+        if type(one) is logging.StreamHandler and one not in streams:
+            root.removeHandler(one)
