@@ -31,6 +31,8 @@ def disk(installed: Path) -> Iterator[Path]:
     talk = installed / TALK[1:]
     drop_ins.mkdir(exist_ok=True)
     shutil.copy(desktop, drop_ins / "10-desktop.conf")
+    # An emulated processor thinks for ten seconds and more where a real one takes none.
+    (drop_ins / "20-emulated.conf").write_text("[Service]\nEnvironment=LLM_TIMEOUT_S=60\n")
     shutil.copy(INSIDE / "talk.py", talk)
     try:
         image = disk_of(installed, given("APPLIANCE_RUN") / "disk.img")

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from websockets.sync.client import connect
 
-PATIENCE_S = 40.0
+PATIENCE_S = 90.0
 
 
 def main() -> None:
