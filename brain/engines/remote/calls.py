@@ -15,6 +15,10 @@ from brain.engines.steps import look_at
 
 T = TypeVar("T")
 
+_AGAIN_S = 0.3
+"""Before Python 3.12 a cancel may be lost that comes as what is waited for ends: in `wait_for`, and
+as a connection is made."""
+
 
 class Calls:
     """`closed` is what a call is told after the end."""
@@ -41,26 +45,31 @@ class Calls:
 
         def stop() -> None:
             if not loop.is_closed():
-                loop.call_soon_threadsafe(reading.cancel)
+                loop.call_soon_threadsafe(made.put_nowait, ())
 
         ticket.cancel.on_cancel(stop)
         try:
-            while item := await made.get():
+            while (item := await made.get()) and not self._closed:
                 ticket.cancel.raise_if_cancelled()
                 yield item[0]
+            ticket.cancel.raise_if_cancelled()
             if self._closed:
                 raise EngineUnavailable(self._words)
             if reading.cancelled():
                 raise Cancelled("cancelled")
             reading.result()
         finally:
-            reading.cancel()
-            await asyncio.wait({reading})
+            await _ended({reading})
 
     async def close(self) -> None:
         """End all of them, with `EngineUnavailable`; so is what is asked later."""
         self._closed = True
-        for reading in list(self._under_way):
-            reading.cancel()
-        if self._under_way:
-            await asyncio.wait(set(self._under_way))
+        await _ended(set(self._under_way))
+
+
+async def _ended(tasks: set[asyncio.Task[None]]) -> None:
+    """Cancel them until they have ended."""
+    while tasks:
+        for task in tasks:
+            task.cancel()
+        _, tasks = await asyncio.wait(tasks, timeout=_AGAIN_S)
