@@ -5,7 +5,8 @@ robots, one after another, send it a stereo microphone at real time and take its
 websocket that does nothing with either), `Conversation` with a device's pulls of 20 ms, and the
 Reachy Mini's `HandlerCore` with an app that takes what it emits. Measured are processor time per
 second of conversation and, for replies after a pause, the time from the brain's sending the first
-sound to the speaker's getting it.
+sound to the speaker's getting it. The base client's import is timed beside that of what it can't do
+without, numpy and websockets.
 """
 
 from __future__ import annotations
@@ -43,6 +44,10 @@ from robot_client.tools import ToolBox
 SPEECH_S, PAUSE_S = 2.0, 0.6  # a reply, and the silence after it
 DELTA_S = 0.1
 RATE = 24_000
+IMPORTS = {
+    "floor": "numpy, websockets.asyncio.client",
+    "client": "robot_client.cli, robot_client.conversation, robot_client.playback",
+}
 STEREO = np.random.default_rng(0).standard_normal((320, 2)).astype(np.float32) * 0.1
 
 
@@ -202,8 +207,17 @@ def measure(robot: Callable[[int, float], Awaitable[Robot]], seconds: float) -> 
     }
 
 
+def import_s(modules: str) -> float:
+    """Processor time of importing them in a Python of its own, s: the least of five."""
+    program = (
+        f"import time; t = time.process_time(); import {modules}; print(time.process_time() - t)"
+    )
+    command = [sys.executable, "-c", program]
+    return min(float(subprocess.check_output(command)) for _ in range(5))
+
+
 def main() -> int:
-    """Measure all three and print them, and the ratios to the floor, as JSON."""
+    """Measure all and print them, and the ratios to the floor, as JSON."""
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("--seconds", type=float, default=30.0, help="of each robot")
     p.add_argument("--brain", action="store_true", help=argparse.SUPPRESS)
@@ -218,7 +232,8 @@ def main() -> int:
         figures[name] = measure(robot, args.seconds)
     base = figures["floor"]["cpu_percent"]
     ratios = {name: round(figures[name]["cpu_percent"] / base, 2) for name in figures}
-    print(json.dumps({**figures, "cpu_to_floor": ratios}, indent=2))
+    imports = {name: round(import_s(modules), 3) for name, modules in IMPORTS.items()}
+    print(json.dumps({**figures, "cpu_to_floor": ratios, "import_s": imports}, indent=2))
     return 0
 
 
