@@ -23,12 +23,14 @@ from brain.engines.recipes.building import (
     threads_of,
     warm,
 )
+from brain.engines.recipes.pools import pool_rung
 from brain.models.place import located_ears, models_dir
 from brain.settings import Settings
 from brain.settings.values import listed
 
 if TYPE_CHECKING:
     from brain.engines.remote.openai_address import OpenAIServer
+    from brain.engines.remote.pool import Pool
     from brain.engines.stt.whisper import WhisperOptions
 
 _POCKET_LOGPROB = -0.3
@@ -102,28 +104,23 @@ def _ears(
 
 
 def _openai(settings: Settings) -> Rung[Transcriber]:
-    async def build(given_up: GivenUp) -> Transcriber:
-        servers = await _openai_servers(settings)
-        from brain.engines.recipes.remote import pool_of
-        from brain.engines.remote.pool_ports import PoolTranscriber
+    patience = settings.stt_timeout_s
+
+    async def load(server: OpenAIServer) -> Transcriber:
         from brain.engines.stt.openai import OpenAITranscriber
 
-        async def load(server: OpenAIServer) -> Transcriber:
-            return await OpenAITranscriber.load(server)
+        return await OpenAITranscriber.load(server)
 
-        patience = settings.stt_timeout_s
-        pool = await pool_of(servers, load, check_transcriber, first_s=patience)
+    def as_one(pool: Pool[Transcriber], given_up: GivenUp) -> Transcriber:
+        from brain.engines.remote.pool_ports import PoolTranscriber
+
         admission = AdmissionLimits(inflight=settings.stt_openai_max_inflight)
         limits = LaneLimits(admission, first_s=patience, next_s=patience, grace_s=GRACE_S)
         return LaneTranscriber(Lane(PoolTranscriber(pool), limits, given_up=given_up))
 
-    async def probe() -> None:
-        servers = await _openai_servers(settings)
-        from brain.engines.recipes.remote import one_is_there
-
-        await one_is_there(servers)
-
-    return Rung("openai", build, check_transcriber, probe=probe)
+    return pool_rung(
+        lambda: _openai_servers(settings), load, check_transcriber, as_one, first_s=patience
+    )
 
 
 async def _openai_servers(settings: Settings) -> list[OpenAIServer]:

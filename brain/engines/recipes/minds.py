@@ -21,6 +21,7 @@ from brain.engines.recipes.building import (
     warm,
 )
 from brain.engines.recipes.hub_models import hub_folder
+from brain.engines.recipes.pools import pool_rung
 from brain.models.place import located, models_dir
 from brain.settings import Settings
 from brain.settings.budget import excess_of_vllm
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from brain.engines.llm.llamacpp import LlamaCppOptions
     from brain.engines.llm.ollama import OllamaOptions
     from brain.engines.llm.openai import OpenAIOptions
+    from brain.engines.remote.pool import Pool
 
 # Conversations that stay cached beside those that are under way.
 _CACHED_CONVERSATIONS = 4
@@ -142,26 +144,25 @@ async def _ollama_options(settings: Settings) -> OllamaOptions:
 
 
 def _openai(settings: Settings) -> Rung[LanguageModel]:
-    async def build(given_up: GivenUp) -> LanguageModel:
-        servers = await _openai_options(settings)
+    async def load(options: OpenAIOptions) -> LanguageModel:
         from brain.engines.llm.openai import OpenAIMind
-        from brain.engines.recipes.remote import pool_of
+
+        return await OpenAIMind.load(options)
+
+    def as_one(pool: Pool[LanguageModel], given_up: GivenUp) -> LanguageModel:
         from brain.engines.remote.pool_ports import PoolLanguageModel
 
-        async def load(options: OpenAIOptions) -> LanguageModel:
-            return await OpenAIMind.load(options)
-
-        check = check_language_model if settings.warmup_llm else None
-        pool = await pool_of(servers, load, check, first_s=settings.llm_timeout_s, sticks=True)
         return _in_its_lane(PoolLanguageModel(pool), settings, given_up)
 
-    async def probe() -> None:
-        servers = await _openai_options(settings)
-        from brain.engines.recipes.remote import one_is_there
-
-        await one_is_there(servers)
-
-    return Rung("openai", build, check_language_model, probe=probe)
+    return pool_rung(
+        lambda: _openai_options(settings),
+        load,
+        check_language_model,
+        as_one,
+        first_s=settings.llm_timeout_s,
+        warms=settings.warmup_llm,
+        sticks=True,
+    )
 
 
 async def _openai_options(settings: Settings) -> list[OpenAIOptions]:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from brain.engines.ladder import GivenUp, Rung
 from brain.engines.ports import Synthesizer
 from brain.engines.recipes.building import imported
+from brain.engines.recipes.pools import pool_rung
 from brain.settings import Settings
 from brain.settings.values import listed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from brain.engines.remote.pool import Pool
     from brain.engines.tts.openai import OpenAIVoices
 
 
@@ -24,25 +26,19 @@ def openai_rung(
     """Those of TTS_OPENAI_URL. `check` says a word; `in_its_lane` puts the engine behind its
     lane."""
 
-    async def build(given_up: GivenUp) -> Synthesizer:
-        servers = await _servers(settings)
-        from brain.engines.recipes.remote import pool_of
-        from brain.engines.remote.pool_ports import PoolSynthesizer
+    async def load(options: OpenAIVoices) -> Synthesizer:
         from brain.engines.tts.openai import OpenAISynthesizer
 
-        async def load(options: OpenAIVoices) -> Synthesizer:
-            return await OpenAISynthesizer.load(options)
+        return await OpenAISynthesizer.load(options)
 
-        pool = await pool_of(servers, load, check, first_s=settings.tts_timeout_s)
+    def as_one(pool: Pool[Synthesizer], given_up: GivenUp) -> Synthesizer:
+        from brain.engines.remote.pool_ports import PoolSynthesizer
+
         return in_its_lane(PoolSynthesizer(pool), given_up)
 
-    async def probe() -> None:
-        servers = await _servers(settings)
-        from brain.engines.recipes.remote import one_is_there
-
-        await one_is_there(servers)
-
-    return Rung("openai", build, check, probe=probe)
+    return pool_rung(
+        lambda: _servers(settings), load, check, as_one, first_s=settings.tts_timeout_s
+    )
 
 
 async def _servers(settings: Settings) -> list[OpenAIVoices]:
