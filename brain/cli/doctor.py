@@ -25,7 +25,7 @@ def add_parser(commands: argparse._SubParsersAction, common: argparse.ArgumentPa
         "--plan-only",
         action="store_true",
         help="only reckon the memory that these settings take, on the profile's machine and here;"
-        " the exit status is the former's",
+        " the exit status is the former's, or that of settings that can't be used",
     )
 
 
@@ -73,7 +73,9 @@ def _plan(settings: Settings, *, as_json: bool) -> int:
             print("\n".join(show.sums(other)))
         for problem in settings.problems:
             print(f"{problem.severity}: {problem}", file=sys.stderr)
-    return {"ok": 0, "warning": 1, "error": 2}[made[0].verdict]
+    # A plan of other values than were asked for must not look like theirs.
+    verdicts = [made[0].verdict, *(problem.severity for problem in settings.problems)]
+    return max({"ok": 0, "warning": 1, "error": 2}[verdict] for verdict in verdicts)
 
 
 _SUMS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import sys
 from collections.abc import Iterable, Mapping
@@ -88,11 +89,17 @@ class Catalog:
         """Models by their names, each once. Raises `ModelsError` for one that isn't there."""
         unknown = sorted({name for name in names if name not in self.models})
         if unknown:
+            near = {like for name in unknown for like in self._like(name)}
+            hint = f"did you mean {' or '.join(sorted(near))}? " if near else ""
             raise ModelsError(
-                f"The catalogue has no model {', '.join(unknown)}: brain models list shows those "
-                "that it has."
+                f"The catalogue has no model {', '.join(unknown)}: {hint}brain models list shows "
+                "those that it has."
             )
         return [self.models[name] for name in dict.fromkeys(names)]
+
+    def _like(self, name: str) -> list[str]:
+        begins = [known for known in self.models if known.startswith(f"{name}-")]
+        return begins or difflib.get_close_matches(name, self.models, n=1)
 
     def at(self, *places: str) -> Model | None:
         """The model of which a file lies at one of `places` in the store (relative to it), or whose

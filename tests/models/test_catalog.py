@@ -56,6 +56,10 @@ def test_what_a_profile_names_is_what_is_fetched_for_it(
 def test_what_is_not_there_is_told() -> None:
     with pytest.raises(ModelsError, match=r"no model nix.*brain models list"):
         KNOWN.named(["nix", "snac"])
+    with pytest.raises(ModelsError, match=r"did you mean orpheus-3b or orpheus-3b-q4_k_m\?"):
+        KNOWN.named(["orpheus"])
+    with pytest.raises(ModelsError, match=r"did you mean snac\?"):
+        KNOWN.named(["snack"])
     with pytest.raises(ModelsError, match=r"no models for the profile 'mars'"):
         KNOWN.wanted("mars")
 

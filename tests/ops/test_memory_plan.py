@@ -199,6 +199,8 @@ def test_the_command_prints_it(nowhere: None, capsys: pytest.CaptureFixture[str]
     assert "\nthis machine" in told
     too_much = ["doctor", "--plan-only", "--profile", "orin-nx", "--set", "LLM_CONTEXT=65536"]
     assert main(too_much) == 2
+    refused = ["doctor", "--plan-only", "--profile", "orin-nx", "--set", "LLM_CONTEXT=5"]
+    assert main(refused) == 2
 
 
 def test_the_command_for_scripts(nowhere: None, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from brain.engines.recipes.building import EMBEDDED
 from brain.ops.doctor.facts import Facts
 from brain.ops.doctor.findings import Finding
 from brain.settings import Problem, Settings, report
@@ -23,6 +24,10 @@ def check(settings: Settings, facts: Facts) -> list[Finding]:
     if own:
         found.append(Finding("ok", "settings", "; ".join(own)))
     found += [_wrong(problem) for problem in settings.problems]
+    if settings.llm_mmproj_path and settings.llm_model_path == EMBEDDED:
+        blind = "LLM_MMPROJ_PATH is set, and the embedded model can't see"
+        todo = "set LLM_MODEL_PATH to the model that it belongs to"
+        found.append(Finding("warning", "settings", blind, todo))
     return [*found, *_network(settings, facts), *_access(settings, facts)]
 
 

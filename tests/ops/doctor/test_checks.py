@@ -207,6 +207,14 @@ def test_settings_are_told_with_their_places_and_no_secret() -> None:
     assert "STT_DEVICE='gpu'" in found[1].found
 
 
+def test_eyes_without_their_model_are_told() -> None:
+    own = settings("pocket", LLM_MMPROJ_PATH="mmproj.gguf")
+    told = {one.found: one.severity for one in examine.findings(own, HEALTHY)}
+    assert told["LLM_MMPROJ_PATH is set, and the embedded model can't see"] == "warning"
+    own = settings("pocket", LLM_MMPROJ_PATH="mmproj.gguf", LLM_MODEL_PATH="qwen-vl.gguf")
+    assert not [one for one in examine.findings(own, HEALTHY) if "can't see" in one.found]
+
+
 def test_another_profile_runs_than_the_one_that_is_set() -> None:
     found = examine.findings(settings("laptop"), HEALTHY)
     [told] = [one for one in found if one.severity == "warning" and one.name == "profile"]
