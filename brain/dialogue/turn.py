@@ -145,9 +145,9 @@ def _stepped(state: State, event: Event) -> Step:
 
 
 def _frame(state: State, event: Frame) -> Step:
+    if state.deaf or state.rules.push_to_talk:
+        return _sound(state, Sound(event.end))  # it was judged before that
     state = replace(state, now=event.end)
-    if state.deaf:
-        return replace(state, floor=Idle(), free_from=event.end), ()
     utterance = the_utterance(state)
     start = max(state.free_from, state.now - FRAME - state.rules.pre_roll)
     if event.speech:
@@ -257,11 +257,11 @@ def _idle_signal(state: State, event: IdleSignal) -> Step:
 
 
 def _change_rules(state: State, event: ChangeRules) -> Step:
-    if event.rules.push_to_talk == state.rules.push_to_talk:
-        return replace(state, rules=event.rules), ()
-    # The two ways of taking turns share no half-said utterance.
-    cleared, effects = _clear(state)
-    return replace(cleared, rules=event.rules), effects
+    changed = replace(state, rules=event.rules)
+    if event.rules.push_to_talk == state.rules.push_to_talk and not changed.deaf:
+        return changed, ()
+    # The two ways of taking turns share no half-said utterance, and a deaf ear has none.
+    return _clear(changed)
 
 
 def _foreseen(state: State, event: Foreseen) -> Step:

@@ -111,10 +111,10 @@ def _is_of(ahead: Ahead, utterance: Utterance) -> bool:
 def commit(state: State) -> Step:
     """The turn is over: hear what was said, unless that is known. A reply still under way (typed
     meanwhile) ends."""
+    state, dropped = in_time(state)  # a pause may be over in the frame that ends the turn
     utterance = the_utterance(state)
     assert utterance is not None
-    turn, ahead = utterance.turn, state.ahead
-    text = ahead.text if ahead is not None and _is_of(ahead, utterance) else None
+    turn, text = utterance.turn, state.ahead.text if state.ahead is not None else None
     end = min(state.now, utterance.end + state.rules.post_roll)
     state = replace(
         state,
@@ -131,7 +131,7 @@ def commit(state: State) -> Step:
     )
     if state.rules.push_to_talk:
         state = replace(state, free_from=state.now)
-    committed = state, (*ended, Send(SpeechStopped(turn)), hearing)
+    committed = state, (*dropped, *ended, Send(SpeechStopped(turn)), hearing)
     return committed if text is None else then(committed, lambda state: heard(state, turn, text))
 
 

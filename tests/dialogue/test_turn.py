@@ -8,12 +8,13 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from brain.dialogue import effects, events
-from brain.dialogue.outputs import Problem, SpeechStarted, SpeechStopped, UserSaid
-from brain.dialogue.state import FRAME, RATE, Idle, Pausing, Rules, State, samples
+from brain.dialogue.outputs import Problem, UserSaid
+from brain.dialogue.state import FRAME, RATE, Rules, State, samples
 from brain.dialogue.turn import step
+from tests.dialogue.turn_invariants import StepWitness
 
 FRAME_MS = 32
 
@@ -34,118 +35,26 @@ class Conversation(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.state = State(rules=Rules(tentative=samples(128)))
-        self.active: int | None = None
-        self.begun: list[int] = []
-        self.ended: list[int] = []
-        self.open_turn: int | None = None
-        self.turns_heard: list[int] = []
-        self.heard_to = 0
-        self.longest = self.state.rules.max_utterance
-        self.speech: list[int] = []  # ends of speech frames since the turn became certain
-        self.calls = 0
-        self.call_ids: list[str] = []
-        self.ahead: tuple[int, int] | None = None  # what runs ahead: turn and revision
-        self.foreseen: str | None = None
-
-    def take(self, event: events.Event) -> None:
-        before = self.state
-        self.state, wanted = step(before, event)
-        for effect in wanted:
-            match effect:
-                case effects.HearAhead():
-                    assert self.ahead is None, "two guesses at once"
-                    assert self.open_turn == effect.turn, "a guess at a turn that isn't open"
-                    assert self.active is None, "a guess beside a reply"
-                    assert self.heard_to <= effect.start < effect.end <= self.state.now
-                    for end in self.speech:
-                        assert end <= effect.end, "a guess at less than what was said"
-                    self.ahead, self.foreseen = (effect.turn, effect.revision), None
-                case effects.PrepareReply():
-                    assert isinstance(event, events.Foreseen)
-                    assert self.ahead == (event.turn, event.revision), "an answer to a stale guess"
-                    assert effect.text == event.text
-                    self.foreseen = effect.text
-                case effects.DropAhead():
-                    assert self.ahead is not None, "nothing runs ahead"
-                    self.ahead = None
-                case effects.StartReply():
-                    assert self.active is None, "1: two replies at once"
-                    assert effect.reply_id not in self.begun
-                    self.begun.append(effect.reply_id)
-                    self.active = effect.reply_id
-                case effects.EndReply():
-                    assert self.active == effect.reply_id, "2: a terminal for no active reply"
-                    self.ended.append(effect.reply_id)
-                    self.active = None
-                case effects.Apologise():
-                    assert self.active == effect.reply_id, "3: words after the terminal"
-                case effects.StartTranscription():
-                    assert self.open_turn is None, "4: the turn is closed before it is heard"
-                    assert self.active is None, "4: the reply ended before the turn commits"
-                    assert self.heard_to <= effect.start < effect.end, "6: sound used twice"
-                    assert effect.end <= self.state.now, "6: sound that never came"
-                    if effect.known:
-                        assert self.ahead == (effect.turn, effect.revision), "a stale transcript"
-                    if self.ahead == (effect.turn, effect.revision):
-                        self.ahead = None  # it has come true
-                    longest = self.longest + FRAME
-                    assert effect.end - effect.start <= longest
-                    for end in self.speech:
-                        assert effect.start <= end - FRAME or end - effect.start > longest - FRAME
-                        assert end <= effect.end, "6: speech lost"
-                    self.speech = []
-                    self.heard_to = effect.end
-                    self.longest = self.state.rules.max_utterance
-                    self.turns_heard.append(effect.turn)
-                case effects.Send(SpeechStarted(turn)):
-                    assert self.open_turn is None
-                    assert self.active is None, "4: a barge-in ends the reply first"
-                    self.open_turn = turn
-                case effects.Send(SpeechStopped(turn)):
-                    assert self.open_turn == turn
-                    self.open_turn = None
-        assert len(self.begun) == len(self.ended) + (self.active is not None)
-        if isinstance(event, events.Foreseen):
-            told = [effect for effect in wanted if not isinstance(effect, effects.PrepareReply)]
-            assert not told, "nobody is told of a guess"
+        self.witness = StepWitness(State(rules=Rules(tentative=samples(128))))
 
     @property
-    def speaking(self) -> bool:
-        return not isinstance(self.state.floor, Idle)
-
-    # -- what may happen ---------------------------------------------------------------------
+    def state(self) -> State:
+        return self.witness.state
 
     @rule(speech=st.booleans(), count=st.integers(1, 30))
     def frames(self, speech: bool, count: int) -> None:
         for _ in range(count):
             end = self.state.now + FRAME
-            if self.state.rules.push_to_talk or self.state.deaf:
-                self.take(events.Sound(end))
-                continue
-            if speech and not isinstance(self.state.floor, Idle):
-                self.speech.append(end)
-            self.take(events.Frame(speech, end))
-            if isinstance(self.state.floor, Idle):
-                self.speech = []
+            unjudged = self.state.rules.push_to_talk or self.state.deaf
+            self.witness.take(events.Sound(end) if unjudged else events.Frame(speech, end))
 
     @rule(event=st.sampled_from([
-        events.Starved(), events.EndUtterance(), events.Cancel(), events.Typed("hi"),
-        events.Say("hello"), events.IdleSignal("idle"), events.SoundBegan(), events.SoundEnded(),
+        events.Starved(), events.EndUtterance(), events.Cancel(), events.Clear(),
+        events.Typed("hi"), events.Say("hello"), events.IdleSignal("idle"), events.SoundBegan(),
+        events.SoundEnded(),
     ]))  # fmt: skip
     def plain(self, event: events.Event) -> None:
-        if isinstance(event, events.SoundBegan) and self.state.rules.deaf_in_reply:
-            self.speech = []
-        self.take(event)
-        if isinstance(self.state.floor, Idle):
-            self.speech = []
-
-    @rule()
-    def clear(self) -> None:
-        self.speech = []
-        self.take(events.Clear())
-        assert isinstance(self.state.floor, Idle), "6: clear resets the whole turn"
-        assert self.state.free_from == self.state.now
+        self.witness.take(event)
 
     @rule(
         deaf=st.booleans(),
@@ -154,91 +63,61 @@ class Conversation(RuleBasedStateMachine):
         tentative=st.sampled_from([0, 96, 160]),
     )
     def change_rules(self, deaf: bool, push: bool, longest: int, tentative: int) -> None:
-        if push != self.state.rules.push_to_talk:
-            self.speech = []
-        # A shorter limit holds from the next frame on.
-        self.longest = max(self.longest if self.speaking else 0, samples(longest))
-        self.take(
-            events.ChangeRules(
-                Rules(
-                    deaf_in_reply=deaf,
-                    push_to_talk=push,
-                    max_utterance=samples(longest),
-                    tentative=samples(tentative),
-                )
-            )
+        changed = Rules(
+            deaf_in_reply=deaf,
+            push_to_talk=push,
+            max_utterance=samples(longest),
+            tentative=samples(tentative),
         )
+        self.witness.take(events.ChangeRules(changed))
 
-    @rule(text=st.sampled_from(["", "hello"]), late=st.booleans(), data=st.data())
-    def foreseen_text(self, text: str, late: bool, data: st.DataObject) -> None:
-        turn, revision = self.ahead or (self.state.last_turn, 0)
+    @rule(text=st.sampled_from(["", "hello"]), late=st.booleans(), back=st.integers(0, 1))
+    def foreseen_text(self, text: str, late: bool, back: int) -> None:
+        turn, revision = self.witness.ahead or (self.state.last_turn, 0)
         if late:
-            turn, revision = turn - data.draw(st.integers(0, 1)), revision - 1
-        self.take(events.Foreseen(turn, revision, text))
+            turn, revision = turn - back, revision - 1
+        self.witness.take(events.Foreseen(turn, revision, text))
 
     @rule(turn=st.integers(0, 12), text=st.sampled_from(["", "hello"]))
     def transcribed(self, turn: int, text: str) -> None:
-        self.take(events.Transcribed(turn, text))
+        self.witness.take(events.Transcribed(turn, text))
 
     @rule(turn=st.integers(0, 12))
     def transcription_failed(self, turn: int) -> None:
-        self.take(events.TranscriptionFailed(turn, "stt_failed", "broken"))
+        self.witness.take(events.TranscriptionFailed(turn, "stt_failed", "broken"))
 
-    @precondition(lambda self: self.active)
+    @precondition(lambda self: self.witness.active)
     @rule(data=st.data())
     def call(self, data: st.DataObject) -> None:
-        self.calls += 1
-        self.call_ids.append(f"call_{self.calls}")
-        self.take(events.CallMade(data.draw(st.sampled_from(self.begun)), self.call_ids[-1]))
+        call_id = f"call_{len(self.witness.calls) + 1}"
+        self.witness.take(events.CallMade(data.draw(st.sampled_from(self.witness.begun)), call_id))
 
     @rule(data=st.data(), follow_up=st.booleans())
     def tool_result(self, data: st.DataObject, follow_up: bool) -> None:
-        call_id = data.draw(st.sampled_from([*self.call_ids, "unknown"]))
-        self.take(events.ToolResult(call_id, "ok", follow_up))
+        call_id = data.draw(st.sampled_from([*self.witness.calls, "unknown"]))
+        self.witness.take(events.ToolResult(call_id, "ok", follow_up))
 
     @rule(data=st.data())
     def tool_picture(self, data: st.DataObject) -> None:
-        call_id = data.draw(st.sampled_from([*self.call_ids, "unknown"]))
-        self.take(events.ToolPicture(call_id, b"picture"))
+        call_id = data.draw(st.sampled_from([*self.witness.calls, "unknown"]))
+        self.witness.take(events.ToolPicture(call_id, b"picture"))
 
     @rule(reply_id=st.integers(0, 12))
     def tools_overdue(self, reply_id: int) -> None:
-        self.take(events.ToolsOverdue(reply_id))
+        self.witness.take(events.ToolsOverdue(reply_id))
 
-    @precondition(lambda self: self.begun)
+    @precondition(lambda self: self.witness.begun)
     @rule(data=st.data(), mute=st.booleans(), played=st.booleans())
     def reply_ends(self, data: st.DataObject, mute: bool, played: bool) -> None:
-        reply_id = data.draw(st.sampled_from(self.begun[-3:]))
-        before = list(self.ended)
+        reply_id = data.draw(st.sampled_from(self.witness.begun[-3:]))
         if played:
-            self.take(events.ReplyPlayed(reply_id))
+            self.witness.take(events.ReplyPlayed(reply_id))
         else:
-            self.take(events.ReplyFailed(reply_id, "llm_failed", "broken", mute=mute))
-        if reply_id in before:
-            assert self.ended == before, "a stale result ended something"
-
-    @invariant()
-    def turn_open_as_told(self) -> None:
-        floor = self.state.floor
-        turn = 0 if isinstance(floor, Idle) else floor.utterance.turn
-        assert (self.open_turn or 0) == turn, "4: speech started if and only if a turn is open"
-
-    @invariant()
-    def ahead_as_asked(self) -> None:
-        ahead = self.state.ahead
-        assert ((ahead.turn, ahead.revision) if ahead else None) == self.ahead
-        assert ahead is None or isinstance(self.state.floor, Pausing), "a guess beyond its pause"
-
-    @invariant()
-    def reply_as_told(self) -> None:
-        assert (self.state.reply.reply_id if self.state.reply else None) == self.active
+            self.witness.take(events.ReplyFailed(reply_id, "llm_failed", "broken", mute=mute))
 
     def teardown(self) -> None:
-        self.take(events.Hangup())
-        assert self.active is None
-        closed = self.state
-        for event in (events.Hangup(), events.Typed("late"), events.Transcribed(1, "late")):
-            assert step(closed, event) == (closed, ()), "10: closing twice is the same as once"
+        for event in (events.Hangup(), events.Hangup(), events.Typed("late")):
+            self.witness.take(event)
 
 
 TestConversation = Conversation.TestCase

@@ -1,0 +1,326 @@
+"""DESIGN's invariants as a witness of every step that turn-taking takes.
+
+One for all who make up sequences of events: hypothesis's machine and the seeded generator. It keeps
+books of its own, from events and effects alone, and compares them with the state.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from brain.dialogue import effects, events
+from brain.dialogue.effects import Effect
+from brain.dialogue.outputs import Problem, SpeechStarted, SpeechStopped, UserSaid
+from brain.dialogue.state import FRAME, Idle, Pausing, Rules, State
+from brain.dialogue.turn import step
+
+# What may begin a reply of each kind, and end one for each reason.
+_COMMITS = (events.Frame, events.Starved, events.EndUtterance)
+_BEGUN_BY: dict[str, tuple[type, ...]] = {
+    "answer": (events.Typed, events.Transcribed, *_COMMITS),
+    "follow_up": (events.ToolResult, events.ToolPicture, events.ToolsOverdue, events.ReplyPlayed),
+    "say": (events.Say,),
+    "idle": (events.IdleSignal,),
+    "apology": (events.TranscriptionFailed,),
+}
+_ENDED_BY: dict[str, tuple[type, ...]] = {
+    "completed": (events.ReplyPlayed,),
+    "failed": (events.ReplyPlayed, events.ReplyFailed),
+    "cancelled": (events.Cancel, events.Hangup),
+    "interrupted": (
+        events.Typed,
+        events.Say,
+        events.Transcribed,
+        events.TranscriptionFailed,
+        events.ToolPicture,
+        *_COMMITS,
+    ),
+}
+
+
+@dataclass
+class StepWitness:
+    """Takes events to `step`; AssertionError at the first that breaks an invariant.
+
+    spoken: ends of the frames of speech that make up what is being said. heard_to: end of the
+    newest sound that was used. deaf_to: end of the newest sound that was not to be heard. ahead:
+    turn and revision of what runs ahead. The numbers in messages are those of DESIGN's invariants.
+    """
+
+    state: State = field(default_factory=State)
+    active: effects.StartReply | None = None
+    failing: bool = False
+    begun: list[int] = field(default_factory=list)
+    ended: list[int] = field(default_factory=list)
+    open_turn: int | None = None
+    ahead: tuple[int, int] | None = None
+    foreseen: str | None = None
+    spoken: list[int] = field(default_factory=list)
+    heard_to: int = 0
+    deaf_to: int = 0
+    longest: int = 0
+    calls: list[str] = field(default_factory=list)
+    open_calls: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.longest = self.state.rules.max_utterance
+
+    def take(self, event: events.Event) -> tuple[Effect, ...]:
+        """One step; its effects."""
+        before = self.state
+        self._listen(event)
+        self.state, wanted = step(before, event)
+        if before.closed:
+            assert (self.state, wanted) == (before, ()), "10: nothing is done after the close"
+            return wanted
+        for effect in wanted:
+            self._see(effect, event, before)
+        self._look_back(event, before, wanted)
+        self._compare(before)
+        return wanted
+
+    def reconnect(self, rules: Rules) -> None:
+        """The robot has hung up and comes back: its next session goes on from these numbers."""
+        assert self.state.closed
+        self.state = State(
+            rules=rules, last_turn=self.state.last_turn, last_reply=self.state.last_reply
+        )
+        self.spoken, self.open_calls, self.heard_to, self.deaf_to = [], [], 0, 0
+        self.longest = rules.max_utterance
+
+    # -- what the events alone say ---------------------------------------------------------------
+
+    def _listen(self, event: events.Event) -> None:
+        if isinstance(event, events.Frame | events.Sound) and self.state.deaf:
+            self.deaf_to = event.end
+        elif isinstance(event, events.Frame) and event.speech:
+            self.spoken.append(event.end)
+        elif isinstance(event, events.ChangeRules):
+            # A shorter limit holds from the next frame on.
+            speaking = not isinstance(self.state.floor, Idle)
+            self.longest = max(self.longest if speaking else 0, event.rules.max_utterance)
+
+    # -- each effect, in the order in which it is carried out ------------------------------------
+
+    def _see(self, effect: Effect, event: events.Event, before: State) -> None:
+        match effect:
+            case effects.HearAhead():
+                assert self.ahead is None, "two guesses at once"
+                assert self.open_turn == effect.turn, "a guess at a turn that isn't open"
+                assert self.active is None, "a guess beside a reply"
+                assert isinstance(event, events.Frame)
+                assert not event.speech
+                assert 0 < self.state.rules.tentative <= event.end - self.spoken[-1], "too early"
+                self._all_sound(effect)
+                self.ahead, self.foreseen = (effect.turn, effect.revision), None
+            case effects.PrepareReply():
+                assert isinstance(event, events.Foreseen)
+                assert self.ahead == (event.turn, event.revision), "an answer to a stale guess"
+                assert effect.text == event.text
+            case effects.DropAhead():
+                assert self.ahead is not None, "nothing runs ahead"
+                self.ahead = None
+            case effects.StartReply():
+                self._begin(effect, event, before)
+            case effects.EndReply():
+                self._end(effect, event)
+            case effects.Apologise():
+                assert isinstance(event, events.ReplyFailed)
+                assert self._active_id == effect.reply_id, "3: words after the terminal"
+                assert not self.failing, "an apology that fails isn't apologised for"
+                self.failing = True
+            case effects.StartTranscription():
+                self._hear(effect)
+            case effects.Send(SpeechStarted(turn)):
+                assert self.open_turn is None
+                assert self.active is None, "4: a barge-in ends the reply first"
+                assert turn == before.last_turn + 1 == self.state.last_turn, "turns count on"
+                self.open_turn = turn
+            case effects.Send(SpeechStopped(turn)):
+                assert self.open_turn == turn
+                self.open_turn = None
+            case effects.ForgetSound():
+                self.spoken = []
+            case effects.Remember():
+                assert effect.text, "9: nothing was said"
+
+    def _begin(self, effect: effects.StartReply, event: events.Event, before: State) -> None:
+        assert self.active is None, "1: two replies at once"
+        assert effect.reply_id == max(self.begun, default=0) + 1 == self.state.last_reply
+        assert isinstance(event, _BEGUN_BY[effect.kind]), f"{effect} for {event}"
+        assert effect.turn <= self.state.last_turn
+        if effect.kind == "idle":
+            assert not before.under_way, "an idle robot that isn't"
+            assert before.wait is None
+        self.begun.append(effect.reply_id)
+        self.active, self.failing = effect, effect.kind == "apology"
+
+    def _end(self, effect: effects.EndReply, event: events.Event) -> None:
+        assert self._active_id == effect.reply_id, "2: a terminal for no active reply"
+        assert isinstance(event, _ENDED_BY[effect.reason]), f"{effect} for {event}"
+        if isinstance(event, events.ReplyPlayed):
+            assert effect.reason == ("failed" if self.failing else "completed")
+        self.ended.append(effect.reply_id)
+        self.active, self.failing = None, False
+
+    def _hear(self, effect: effects.StartTranscription) -> None:
+        assert self.open_turn is None, "4: the turn is closed before it is heard"
+        assert self.active is None, "4: the reply ended before the turn commits"
+        self._all_sound(effect)
+        if effect.known:
+            assert self.ahead == (effect.turn, effect.revision), "a stale transcript"
+            assert self.foreseen is not None, "a transcript that never came"
+        if self.ahead == (effect.turn, effect.revision):
+            self.ahead = None  # it has come true
+        assert effect.end - effect.start <= self.longest + FRAME
+        self.spoken, self.heard_to = [], effect.end
+        self.longest = self.state.rules.max_utterance
+
+    def _all_sound(self, effect: effects.HearAhead | effects.StartTranscription) -> None:
+        assert self.heard_to <= effect.start < effect.end, "6: sound used twice"
+        assert effect.end <= self.state.now, "6: sound that never came"
+        assert effect.start >= self.deaf_to, "what was not to be heard"
+        if self.spoken:
+            assert effect.start <= self.spoken[0] - FRAME, "6: the beginning of speech lost"
+            assert self.spoken[-1] <= effect.end, "6: the end of speech lost"
+
+    # -- all effects of an event together --------------------------------------------------------
+
+    def _look_back(self, event: events.Event, before: State, wanted: tuple[Effect, ...]) -> None:
+        if any(isinstance(effect, effects.Send) for effect in wanted):
+            self._no_turn_lost(wanted)
+        look = _LOOKS.get(type(event))
+        if look is not None:
+            getattr(self, look)(event, before, wanted)
+
+    def _no_turn_lost(self, wanted: tuple[Effect, ...]) -> None:
+        for i, effect in enumerate(wanted):
+            match effect:
+                case effects.Send(SpeechStopped(turn)):
+                    match wanted[i + 1]:
+                        case effects.StartTranscription(heard):
+                            assert heard == turn
+                        case other:
+                            assert isinstance(other, effects.ForgetSound), "6: a turn lost"
+                case effects.Send(UserSaid(text, turn)):
+                    follows = wanted[i + 1]
+                    assert isinstance(follows, effects.Remember), "9: said, and not remembered"
+                    assert (follows.text, follows.turn) == (text, turn)
+
+    def _foreseen(self, event: events.Foreseen, before: State, wanted: tuple[Effect, ...]) -> None:
+        fresh = (event.turn, event.revision) == self.ahead
+        if fresh:
+            self.foreseen = event.text
+        asked = [effects.PrepareReply(event.turn, event.text)] if fresh and event.text else []
+        assert list(wanted) == asked, "nobody is told of a guess"
+
+    def _transcribed(
+        self, event: events.Transcribed, before: State, wanted: tuple[Effect, ...]
+    ) -> None:
+        answered = [effect for effect in wanted if isinstance(effect, effects.StartReply)]
+        if event.turn == before.answering and event.text:
+            assert [(reply.turn, reply.kind) for reply in answered] == [(event.turn, "answer")]
+        else:
+            assert not answered, "an answer to nothing, or to what was overtaken"
+            assert before.reply == self.state.reply
+
+    def _cleared(self, event: events.Clear, before: State, wanted: tuple[Effect, ...]) -> None:
+        assert isinstance(self.state.floor, Idle), "6: clear resets the whole turn"
+        assert self.state.free_from == self.state.now
+        assert before.reply == self.state.reply
+
+    def _cancelled(self, event: events.Cancel, before: State, wanted: tuple[Effect, ...]) -> None:
+        assert self.active is None
+        assert self.state.answering == 0
+        assert self.state.wait is None
+
+    def _typed(self, event: events.Typed, before: State, wanted: tuple[Effect, ...]) -> None:
+        turn = before.last_turn + 1
+        assert effects.Remember(event.text, turn) in wanted
+        assert effects.StartReply(before.last_reply + 1, turn, "answer") in wanted
+
+    def _call(self, event: events.CallMade, before: State, wanted: tuple[Effect, ...]) -> None:
+        assert wanted == ()
+        self.calls.append(event.call_id)
+        if event.reply_id == self._active_id:
+            self.open_calls.append(event.call_id)
+
+    def _result(self, event: events.ToolResult, before: State, wanted: tuple[Effect, ...]) -> None:
+        if event.call_id in self.open_calls:
+            self.open_calls.remove(event.call_id)
+            assert wanted[0] == effects.RememberResult(event.call_id, event.output)
+        else:
+            self._unknown(wanted)
+
+    def _picture(
+        self, event: events.ToolPicture, before: State, wanted: tuple[Effect, ...]
+    ) -> None:
+        if not wanted or not isinstance(wanted[0], effects.RememberPicture):
+            assert event.call_id not in self.open_calls
+            self._unknown(wanted)
+
+    def _unknown(self, wanted: tuple[Effect, ...]) -> None:
+        (told,) = wanted
+        assert isinstance(told, effects.Send)
+        assert isinstance(told.output, Problem)
+        assert told.output.code == "unknown_call_id"
+
+    def _over(
+        self,
+        event: events.ReplyPlayed | events.ReplyFailed,
+        before: State,
+        wanted: tuple[Effect, ...],
+    ) -> None:
+        if before.reply is None or before.reply.reply_id != event.reply_id:
+            assert (self.state, wanted) == (before, ()), "a stale result did something"
+        elif isinstance(event, events.ReplyFailed):
+            (problem,) = (e.output for e in wanted if isinstance(e, effects.Send))
+            assert problem == Problem(event.code, event.message, before.reply.turn)
+
+    def _hung_up(self, event: events.Hangup, before: State, wanted: tuple[Effect, ...]) -> None:
+        self.open_turn = None  # the connection is gone: nobody can be told
+        assert self.active is None
+        assert self.state.closed
+        assert not self.state.under_way
+
+    # -- the state against the books -------------------------------------------------------------
+
+    def _compare(self, before: State) -> None:
+        state = self.state
+        floor = state.floor
+        turn = 0 if isinstance(floor, Idle) else floor.utterance.turn
+        assert (self.open_turn or 0) == turn, "4: speech started if and only if a turn is open"
+        ahead = state.ahead
+        assert ((ahead.turn, ahead.revision) if ahead else None) == self.ahead
+        assert ahead is None or isinstance(floor, Pausing), "a guess beyond its pause"
+        assert not state.deaf or isinstance(floor, Idle), "half an utterance in a deaf ear"
+        assert (state.reply.reply_id if state.reply else None) == self._active_id
+        assert self.state.reply is None or self.state.reply.failing == self.failing
+        assert len(self.begun) == len(self.ended) + (self.active is not None)
+        assert state.now >= before.now, "the clock ran back"
+        assert before.free_from <= state.free_from <= state.now
+        assert state.last_turn - before.last_turn in (0, 1)
+        assert len(state.open_calls) <= 64
+        assert len(state.answered_calls) <= 64
+        if isinstance(floor, Idle):
+            self.spoken = []
+
+    @property
+    def _active_id(self) -> int | None:
+        return self.active.reply_id if self.active else None
+
+
+# What is looked at after an event of this kind.
+_LOOKS: dict[type, str] = {
+    events.Foreseen: "_foreseen",
+    events.Transcribed: "_transcribed",
+    events.Clear: "_cleared",
+    events.Cancel: "_cancelled",
+    events.Typed: "_typed",
+    events.CallMade: "_call",
+    events.ToolResult: "_result",
+    events.ToolPicture: "_picture",
+    events.ReplyPlayed: "_over",
+    events.ReplyFailed: "_over",
+    events.Hangup: "_hung_up",
+}
