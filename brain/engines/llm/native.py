@@ -249,7 +249,8 @@ class NativeModel:
 class ContextShape:
     """Sizes of a context: `cells` tokens in all, shared by `sequences` conversations.
 
-    `flash_attention` None leaves it to llama.cpp.
+    `flash_attention` None: off on a CPU, where to read what is in memory for a few tokens takes ten
+    times as long with it; on a GPU as llama.cpp decides.
     """
 
     cells: int
@@ -262,7 +263,9 @@ class ContextShape:
 class NativeContext:
     """The working memory of a model: what several sequences of tokens left in it.
 
-    Raises `EngineUnavailable` if there isn't enough memory.
+    Where there are cells enough for each sequence to be as long as the model can look back, each
+    has its `own_cells`; else they share all of them, and a token takes the longer the more the
+    others hold. Raises `EngineUnavailable` if there isn't enough memory.
     """
 
     def __init__(self, model: NativeModel, shape: ContextShape) -> None:
@@ -272,10 +275,18 @@ class NativeContext:
         params.n_batch = params.n_ubatch = shape.batch
         params.n_seq_max = shape.sequences
         params.n_threads = params.n_threads_batch = shape.threads
-        params.kv_unified = True
+        self.own_cells = (
+            model.keeps_all_positions
+            and 0 < model.trained_context <= shape.cells // shape.sequences
+            and shape.sequences > 1
+        )
+        params.kv_unified = not self.own_cells
         params.no_perf = True
-        if shape.flash_attention is not None:
-            params.flash_attn_type = int(shape.flash_attention)
+        flash = shape.flash_attention
+        if flash is None and not model.on_gpu:
+            flash = False
+        if flash is not None:
+            params.flash_attn_type = int(flash)
         with heard() as told:
             self.handle = api.llama_init_from_model(model.handle, params)
         if not self.handle:
@@ -381,9 +392,13 @@ class NativeContext:
         return bool(api.llama_memory_seq_rm(self._memory, sequence, length, -1))
 
     def share(self, source: int, target: int, length: int) -> None:
-        """Give what `source` has before position `length` to the empty `target` too, for no
-        cells."""
-        api.llama_memory_seq_cp(self._memory, source, target, 0, length)
+        """Give what `source` has before position `length` to the empty `target` too: for no cells,
+        or, where each has its own, as a copy, made before the next `decode`."""
+        if self.own_cells:
+            api.llama_memory_seq_cp(self._memory, source, target, -1, -1)
+            self.cut(target, length)
+        else:
+            api.llama_memory_seq_cp(self._memory, source, target, 0, length)
 
     def close(self) -> None:
         """Free the memory."""

@@ -2,7 +2,7 @@
 
 from brain.engines.recipes.building import EMBEDDED, POCKET
 from brain.engines.recipes.ears import transcriber_rungs, whisper_options
-from brain.engines.recipes.minds import language_model_rungs, llamacpp_options
+from brain.engines.recipes.minds import language_model_rungs, llamacpp_options, pocket_context
 from brain.engines.recipes.mouths import synthesizer_rungs
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "POCKET",
     "language_model_rungs",
     "llamacpp_options",
+    "pocket_context",
     "synthesizer_rungs",
     "transcriber_rungs",
     "whisper_options",

@@ -35,8 +35,10 @@ if TYPE_CHECKING:
 
 # Conversations that stay cached beside those that are under way.
 _CACHED_CONVERSATIONS = 4
-_POCKET_CONTEXT = 8192
-"""Tokens: 3 KB each in the pocket mind's memory."""
+_POCKET_CONTEXT = 2048
+"""Tokens that the pocket mind can look back, 3 KB each in its memory."""
+_POCKET_CONVERSATIONS = 8
+"""Of so many each has room of its own; more share that."""
 _POCKET_TOKENS = 256
 """It speaks in one or two sentences; more is a runaway."""
 
@@ -63,13 +65,12 @@ def llamacpp_options(settings: Settings, model: str) -> LlamaCppOptions:
     from brain.engines.llm.sampling import Sampling
 
     embedded = model == EMBEDDED
-    context = settings.llm_context
     eyes = "" if embedded else settings.llm_mmproj_path
     return LlamaCppOptions(
         model=_gguf(settings, model),
         name=EMBEDDED if embedded else "",
-        context=max(context, _POCKET_CONTEXT) if embedded else context,
-        sequences=settings.llm_max_inflight + _CACHED_CONVERSATIONS,
+        context=pocket_context(settings) if embedded else settings.llm_context,
+        sequences=_conversations(settings),
         gpu_layers=0 if embedded else settings.llm_gpu_layers,
         # Threads wait for one another by spinning: for so small a model that costs more.
         threads=1 if embedded else threads_of(settings),
@@ -77,6 +78,16 @@ def llamacpp_options(settings: Settings, model: str) -> LlamaCppOptions:
         sampling=Sampling(temperature=0.0 if embedded else settings.llm_temperature),
         eyes=located(eyes, models_dir(settings.models_dir)) if eyes else None,
     )
+
+
+def pocket_context(settings: Settings) -> int:
+    """Tokens that the embedded mind's context has room for."""
+    own = _POCKET_CONTEXT * min(_conversations(settings), _POCKET_CONVERSATIONS)
+    return max(settings.llm_context, own)
+
+
+def _conversations(settings: Settings) -> int:
+    return settings.llm_max_inflight + _CACHED_CONVERSATIONS
 
 
 def _gguf(settings: Settings, model: str) -> Path:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from brain.engines.recipes import pocket_context
 from brain.engines.recipes.building import EMBEDDED, POCKET
 from brain.models import sizes
 from brain.models.catalog import Catalog, Hardware
@@ -26,7 +27,6 @@ _DETECTOR_GB = 0.04
 _VLLM_GB = 0.6
 """Of a process that has imported vLLM and torch: measured on a CPU. CUDA's libraries come on top;
 how much they take in memory isn't known here."""
-_POCKET_CONTEXT = 8192
 _BUFFERS_GB = 0.3
 """llama.cpp's for a batch: 256 tokens x 128 000 words x 4 bytes are 0.13, the layers' the rest."""
 _CUDA_GB = 0.5
@@ -46,7 +46,7 @@ def plan(settings: Settings, known: Catalog, machine: Hardware) -> MemoryPlan:
         *_mind(settings, known, machine),
         *_ears(settings, known),
         *_mouth(settings, known, machine),
-        *_always(),
+        *_always(settings),
     ]
     if any(_SHARE in part.source for part in parts):
         parts.append(Part("vLLM", "its libraries in the brain", _VLLM_GB, "ram", "without CUDA's"))
@@ -188,13 +188,13 @@ def _orpheus(settings: Settings, known: Catalog, machine: Hardware) -> Iterator[
     yield _part("Orpheus: decoder", "SNAC", size, "ram")
 
 
-def _always() -> Iterator[Part]:
+def _always(settings: Settings) -> Iterator[Part]:
     """The process, and the embedded engines, which are loaded first and stay to stand in."""
     yield Part("process", "Python, the web server, libraries", _PROCESS_GB, "ram", "measured")
     yield Part("voice detector", "Silero", _DETECTOR_GB, "ram", "measured")
     mind = sizes.of_gguf(POCKET / "mind.gguf", None)
     files = [POCKET / "ears" / "model.bin", POCKET / "voice.onnx"]
-    taken = (mind.weights.size or 0) + _POCKET_CONTEXT * (mind.cache.size or 0)
+    taken = (mind.weights.size or 0) + pocket_context(settings) * (mind.cache.size or 0)
     taken += sum(file.stat().st_size for file in files if file.is_file())
     yield Part("stand-ins", "the embedded mind, ears and voice", taken / _GB, "ram", "their files")
 
