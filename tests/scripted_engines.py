@@ -126,7 +126,8 @@ class ScriptedMind:
     The first item of a reply comes after `first_seconds`, each later one after `token_seconds`
     more; a `Pause` adds to that. Tool calls come whether or not the tool was offered: it is the
     script's business. `asked` keeps the messages and tool names of each call, `options` its
-    temperature and its most tokens. `sees` is what it says of itself.
+    temperature and its most tokens, `prefilled` what each prefill was of, which takes
+    `prefill_seconds`. `sees` is what it says of itself.
     """
 
     def __init__(
@@ -136,8 +137,11 @@ class ScriptedMind:
         first_seconds: float = 0.2,
         token_seconds: float = 0.025,
         sees: bool | None = False,
+        prefill_seconds: float = 0.0,
     ) -> None:
         self.sees = sees
+        self.prefilled: list[tuple[tuple[Message, ...], tuple[str, ...]]] = []
+        self._prefill = prefill_seconds
         self._script = _cycle(replies)
         self._first = first_seconds
         self._each = token_seconds
@@ -183,6 +187,12 @@ class ScriptedMind:
                     yield step
         finally:
             self.active -= 1
+
+    async def prefill(
+        self, messages: Sequence[Message], *, tools: Sequence[ToolSpec] = (), ticket: Ticket
+    ) -> None:
+        self.prefilled.append((tuple(messages), tuple(tool.name for tool in tools)))
+        await _Patience(ticket.cancel).sleep(self._prefill)
 
     async def close(self) -> None:
         self.closed += 1

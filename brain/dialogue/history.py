@@ -2,6 +2,7 @@
 
 Append-only but for words that are heard late, so that a prompt's prefix stays the same to the byte
 and a model's cache of it good; over its budget, the oldest turns go in one step down to half of it.
+Rather after a reply than with the next question: then there is time to read anew what is left.
 A picture is there for its turn (see `pictures.PictureLimits`); then a note takes its place, for
 good.
 """
@@ -15,6 +16,8 @@ from brain.dialogue.pictures import PictureLimits, kept
 from brain.engines.ports import Message, ToolCall
 
 _EARLY = 16
+_FOR_A_QUESTION = 8
+"""At a reply's end this part of the budget is left for the next question."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,8 @@ class History:
         for call in calls:
             if call.call_id in self._early:
                 self.tool_answered(call.call_id, self._early.pop(call.call_id))
+        if not calls:
+            self._keep_to_budget(self._budget // _FOR_A_QUESTION)
 
     def tool_answered(self, call_id: str, output: str) -> None:
         """A result; one that comes before its call's reply has ended waits for that."""
@@ -158,8 +163,8 @@ class History:
         self._messages = kept(self._messages, self._pictures)
         return before == sum(len(message.images) for message in self._messages)
 
-    def _keep_to_budget(self) -> None:
-        if self._size(self._messages) > self._budget:
+    def _keep_to_budget(self, spare: int = 0) -> None:
+        if self._size(self._messages) > self._budget - spare:
             self._trim()
 
     def _trim(self) -> None:

@@ -29,6 +29,7 @@ from brain.dialogue.config import (
     system_prompt,
 )
 from brain.dialogue.ears import Ears, Understood
+from brain.dialogue.foresight import Foresight
 from brain.dialogue.history import History
 from brain.dialogue.memory import RobotMemory
 from brain.dialogue.microphone import Microphone
@@ -108,6 +109,7 @@ class Session:
             step=self._step,
             counters=counters,
         )
+        self._foresight = Foresight(robot_id, engines.mind)
         self._album = Album(house.pictures, self._send)
         self._rounds = (0, 0)  # turn, follow-ups in it
         self._starving: asyncio.TimerHandle | None = None
@@ -165,6 +167,7 @@ class Session:
         """Live until hung up, and how. Every task that was started has ended when this returns."""
         closed = outputs.Closed(1011, "internal error")
         try:
+            self._expect()
             while True:
                 item = await self._inbox.get()
                 if isinstance(item, inbox.HangUp):
@@ -183,6 +186,7 @@ class Session:
                     handle.cancel()
             await self._ears.close()
             await self._speaking.close()
+            await self._foresight.close()
             self._send(closed)
         return closed
 
@@ -245,6 +249,8 @@ class Session:
         match effect:
             case do.Send():
                 self._send(effect.output)
+                if isinstance(effect.output, outputs.SpeechStarted):
+                    self._expect()  # another mind may serve by now, or others took its memory
             case do.StartTranscription():
                 self._start_transcription(effect)
             case do.Remember():
@@ -378,10 +384,7 @@ class Session:
         if effect.kind == "apology":
             return replace(brief, text=apology(effect.text))
         moods = asks_for_moods(config, self._house)
-        system = system_prompt(config, moods=moods)
-        messages = [Message("system", system), *history.messages(moods=moods)]
-        if self._blind:
-            messages = unseen(messages)
+        messages = self._told(history, moods=moods)
         if effect.kind == "idle":
             messages.append(Message("user", effect.text))
         tools = config.tools if self._round(effect.turn) < self._house.max_tool_rounds else ()
@@ -389,10 +392,26 @@ class Session:
             brief, messages=messages, tools=tools, mute=effect.kind == "idle", moods=moods
         )
 
+    def _told(self, history: History, *, moods: bool) -> list[Message]:
+        """The conversation as the model is told of it."""
+        system = Message("system", system_prompt(self.config, moods=moods))
+        messages = [system, *history.messages(moods=moods)]
+        return unseen(messages) if self._blind else messages
+
+    def _expect(self) -> None:
+        """Of the next question, all but its own words is known."""
+        history = self._memory.history.copy()
+        if not self._state.answers_tools:  # else the results may still come
+            self._settle_calls(history)
+        history.user_said("")
+        told = self._told(history, moods=asks_for_moods(self.config, self._house))
+        self._foresight.expect(told[:-1], self.config.tools)
+
     def _end_reply(self, effect: do.EndReply) -> None:
         spoken = self._speaking.end(effect.reply_id, effect.reason)
         if spoken.kind != "idle":  # what an idle robot does is no part of the conversation
             self._memory.history.assistant_said(spoken.text, spoken.calls, spoken.tags)
+            self._expect()
 
     # -- parts ---------------------------------------------------------------------------------
 
@@ -404,6 +423,7 @@ class Session:
             unknown, config = config.voice, replace(config, voice=None)
         self.config = config
         self._microphone.set_rate(config.input_sample_rate)
+        self._expect()
         self._step(events.ChangeRules(rules(config, self._house)))
         self._send(outputs.SessionUpdated(config, unknown))
 

@@ -96,6 +96,12 @@ class LadderLanguageModel:
 
         return self.ladder.stream(think)
 
+    async def prefill(
+        self, messages: Sequence[Message], *, tools: Sequence[ToolSpec] = (), ticket: Ticket
+    ) -> None:
+        """As `LanguageModel.prefill`, on the rung that serves now."""
+        await self.ladder.engine.prefill(messages, tools=tools, ticket=ticket)
+
     async def close(self) -> None:
         """As `LanguageModel.close`."""
         await self.ladder.close()

@@ -25,6 +25,7 @@ from brain.engines.ports import (
     Transcriber,
     Transcript,
 )
+from brain.engines.spare_time import SpareTime
 
 
 class LaneTranscriber:
@@ -59,10 +60,12 @@ class LaneTranscriber:
 
 
 class LaneLanguageModel:
-    """A `LanguageModel` behind a lane."""
+    """A `LanguageModel` behind a lane. What it prefills takes no place there, and gives way to
+    every call."""
 
     def __init__(self, lane: Lane[LanguageModel]) -> None:
         self.lane = lane
+        self._spare_time = SpareTime()
 
     @property
     def info(self) -> EngineInfo:
@@ -80,8 +83,8 @@ class LaneLanguageModel:
     ) -> AsyncGenerator[Text | ToolCall, None]:
         """As `LanguageModel.stream`."""
 
-        def think(inner: Ticket) -> AsyncGenerator[Text | ToolCall, None]:
-            return self.lane.engine.stream(
+        async def think(inner: Ticket) -> AsyncGenerator[Text | ToolCall, None]:
+            pieces = self.lane.engine.stream(
                 messages,
                 tools=tools,
                 schema=schema,
@@ -89,8 +92,20 @@ class LaneLanguageModel:
                 max_tokens=max_tokens,
                 ticket=inner,
             )
+            with self._spare_time.taken():
+                async with aclosing(pieces):
+                    async for piece in pieces:
+                        yield piece
 
         return self.lane.stream(ticket, think)
+
+    async def prefill(
+        self, messages: Sequence[Message], *, tools: Sequence[ToolSpec] = (), ticket: Ticket
+    ) -> None:
+        """As `LanguageModel.prefill`."""
+        await self._spare_time.use(
+            ticket, lambda inner: self.lane.engine.prefill(messages, tools=tools, ticket=inner)
+        )
 
     async def close(self) -> None:
         """As `LanguageModel.close`."""

@@ -295,6 +295,16 @@ class LanguageModel(Protocol):
         before anything else comes, `CannotSee` where `messages` have images and it takes none.
         """
 
+    async def prefill(
+        self, messages: Sequence[Message], *, tools: Sequence[ToolSpec] = (), ticket: Ticket
+    ) -> None:
+        """Get ready for a question that will come after `messages`, with `tools` on offer: what of
+        its prompt is known by now is computed, or was, when this returns.
+
+        Nobody needs it, so it goes after all else, and gives way. An engine that can't, or to which
+        it is dear, does nothing. Raises as `stream` does.
+        """
+
     async def close(self) -> None:
         """As `Transcriber.close`."""
 

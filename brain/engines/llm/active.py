@@ -34,6 +34,11 @@ class Active:
         return len(self.tokens) - len(self.ready.prompt)
 
     @property
+    def answers(self) -> bool:
+        """Whether a reply is wanted, or the prompt alone."""
+        return self.budget > 0
+
+    @property
     def missing(self) -> int:
         return len(self.tokens) - len(self.slot.tokens)
 
@@ -62,8 +67,8 @@ def filled(under_way: Sequence[Active], batch: int) -> tuple[list[Entry], list[S
     prompts. What is next of a prompt may be a picture: that goes elsewhere."""
     entries: list[Entry] = []
     shares: list[Share] = []
-    speaking = [active for active in under_way if active.missing == 1]
-    reading = [a for a in under_way if a.missing > 1 and a.missing_text > 0]
+    speaking = [active for active in under_way if active.missing == 1 and active.answers]
+    reading = [a for a in under_way if a not in speaking and a.missing_text > 0]
     room = batch
     for active in speaking[:room]:
         _add(active, 1, entries, shares)
@@ -80,11 +85,11 @@ def filled(under_way: Sequence[Active], batch: int) -> tuple[list[Entry], list[S
 
 def _add(active: Active, size: int, entries: list[Entry], shares: list[Share]) -> None:
     start, sequence = len(active.slot.tokens), active.slot.sequence
-    last = len(active.tokens) - 1
+    last = len(active.tokens) - 1 if active.answers else -1
     position = active.where(start)
     entries += [
         Entry(active.tokens[index], position + index - start, sequence, index == last)
         for index in range(start, start + size)
     ]
-    asked = len(entries) - 1 if start + size > last else None
+    asked = len(entries) - 1 if entries[-1].wants_logits else None
     shares.append(Share(active, size, asked))

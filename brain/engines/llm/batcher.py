@@ -96,9 +96,12 @@ class Batcher:
 
     def _step(self) -> None:
         self._news.clear()
-        self._admit()
+        # First: a robot's next question goes on where the one that it gave up was.
         for active in [a for a in self._active if a.request.cancel.cancelled]:
             self._end(active, Cancelled("cancelled"))
+        for active in [a for a in self._active if not (a.answers or a.missing)]:
+            self._end(active, None)
+        self._admit()
         if not self._active:
             return
         entries, shares = filled(self._active, self._batch)
@@ -135,8 +138,9 @@ class Batcher:
 
     def _start(self, request: Request, ready: Prepared) -> bool:
         """Give the request a sequence, or an error if it can never have one; False: not yet."""
+        wanted = request.max_tokens > 0
         room = self._limit - len(ready.prompt)
-        if room < min(_LEAST_REPLY, request.max_tokens) or not ready.prompt:
+        if room < min(_LEAST_REPLY, request.max_tokens) or (wanted and not ready.prompt):
             ready.sampler.close()
             error = EngineFailed(
                 f"The conversation takes {len(ready.prompt)} tokens and leaves no room for a "
@@ -152,9 +156,14 @@ class Batcher:
         choice = choose(self._slots, ready.prompt, may_share=self._may_share)
         if choice is None:
             return False
+        if not wanted and choice.common == len(ready.prompt):
+            self._touch(choice.source or choice.slot)
+            ready.sampler.close()
+            request.finish(None)
+            return True
         slot = choice.slot
         # The last token is computed again in any case: its logits are where the reply begins.
-        common = ready.patches.whole(min(choice.common, len(ready.prompt) - 1))
+        common = ready.patches.whole(min(choice.common, len(ready.prompt) - wanted))
         position = ready.patches.position(common)
         if choice.source is not None:
             self._context.cut(slot.sequence, 0)
@@ -288,6 +297,10 @@ class Batcher:
     def _fail_all(self, error: EngineFailed) -> None:
         """What is in memory is not known any more: end every reply and begin with an empty one."""
         self._end_all(error)
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget all that was ever said; of the thread that serves, while nothing is under way."""
         for slot in self._slots:
             self._context.cut(slot.sequence, 0)
             slot.tokens.clear()

@@ -16,6 +16,7 @@ from brain.engines.llm.native import ContextShape, NativeContext, NativeModel
 from brain.engines.llm.prompting import Prompter
 from brain.engines.llm.request import BatchCounters, Prepared, Request
 from brain.engines.llm.sampling import Sampler, Sampling
+from brain.engines.llm.sequences import common_prefix
 from brain.engines.llm.serving import Serving
 from brain.engines.llm.tool_calls import ReplyParser
 from brain.engines.one_line import one_line
@@ -132,11 +133,7 @@ class LlamaCppMind:
     ) -> AsyncGenerator[Text | ToolCall, None]:
         """As `LanguageModel.stream`. A tool call that is broken in spite of the grammar is dropped
         and counted in `calls_dropped`."""
-        if self._closed:
-            raise EngineUnavailable("The language model is closed.")
-        ticket.cancel.raise_if_cancelled()
-        if self._loaded.eyes is None and any(message.images for message in messages):
-            raise CannotSee(f"The language model can't see. {self._loaded.blind}")
+        self._ready_for(messages, ticket)
         loop = asyncio.get_running_loop()
         made: asyncio.Queue[str | EngineError | None] = asyncio.Queue()
         # A token of its own: that the consumer leaves is no reason to cancel what else it asked.
@@ -178,11 +175,67 @@ class LlamaCppMind:
                 self.calls_dropped += parser.dropped
                 _log.warning("Dropped %d tool call(s): %s.", parser.dropped, parser.reason)
 
+    async def prefill(
+        self, messages: Sequence[Message], *, tools: Sequence[ToolSpec] = (), ticket: Ticket
+    ) -> None:
+        """As `LanguageModel.prefill`. What is in memory already, of whichever robot, costs nothing;
+        the least recently used conversation makes room for what isn't."""
+        self._ready_for(messages, ticket)
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[None] = loop.create_future()
+        cancel = CancelToken()
+        ticket.cancel.on_cancel(cancel.cancel)
+        conversation, offered = tuple(messages), tuple(tools)
+
+        def end(error: EngineError | None) -> None:
+            if ended.done():
+                return
+            if error is None:
+                ended.set_result(None)
+            else:
+                ended.set_exception(error)
+
+        def emit(item: str | EngineError | None) -> None:
+            assert not isinstance(item, str)
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(end, item)
+
+        self._serving.submit(
+            Request(lambda: self._beginning(conversation, offered), emit, cancel, max_tokens=0)
+        )
+        try:
+            await ended
+        finally:
+            cancel.cancel()
+
     async def close(self) -> None:
         """As `LanguageModel.close`. Replies under way fail."""
         self._closed = True
         self._serving.stop(EngineUnavailable("The language model is closed."))
         await self._worker.close(lambda: _free(self._loaded))
+
+    def _ready_for(self, messages: Sequence[Message], ticket: Ticket) -> None:
+        if self._closed:
+            raise EngineUnavailable("The language model is closed.")
+        ticket.cancel.raise_if_cancelled()
+        if self._loaded.eyes is None and any(message.images for message in messages):
+            raise CannotSee(f"The language model can't see. {self._loaded.blind}")
+
+    def _beginning(self, messages: Sequence[Message], tools: Sequence[ToolSpec]) -> Prepared:
+        """The prompt of a question that nobody has asked yet, as far as it is known: what those of
+        two questions have in common. (Some templates refuse a conversation without one.)"""
+        model, prompter = self._loaded.model, self._loaded.prompter
+        one, other = (
+            fitted(
+                [*messages, Message("user", question)],
+                lambda some: prompter.prompt(some, tools),
+                self._loaded.room,
+            )
+            for question in ("Who?", "1")
+        )
+        known = one.cells[: common_prefix(one.cells, other.cells)]
+        sampler = Sampler(model, Sampling(temperature=0.0))
+        return Prepared(known, sampler, prompter.ends, prompter.shown, patches=one.patches)
 
     def _prepare(
         self,

@@ -140,6 +140,11 @@ class OllamaMind:
                 self.calls_dropped += parser.dropped
                 _log.warning("Dropped %d tool call(s): %s.", parser.dropped, parser.reason)
 
+    async def prefill(
+        self, messages: Sequence[Message], *, tools: Sequence[ToolSpec] = (), ticket: Ticket
+    ) -> None:
+        """As `LanguageModel.prefill`: nothing, for Ollama takes requests for an answer alone."""
+
     async def close(self) -> None:
         """As `LanguageModel.close`. Replies under way fail."""
         self._closed = True

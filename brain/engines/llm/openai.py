@@ -100,6 +100,11 @@ class OpenAIMind:
         )
         return self._calls.stream(ticket, lambda give: self._read(wish, give))
 
+    async def prefill(
+        self, messages: Sequence[Message], *, tools: Sequence[ToolSpec] = (), ticket: Ticket
+    ) -> None:
+        """As `LanguageModel.prefill`: nothing, for each request is dear to some server."""
+
     async def close(self) -> None:
         """As `LanguageModel.close`. Replies under way fail."""
         await self._calls.close()

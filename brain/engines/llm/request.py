@@ -28,7 +28,8 @@ class Request:
     `prepare` makes the prompt (it is called on the engine's thread and may raise `EngineError`).
     `emit` gets the text as it is made, then None at the end or the error; also on that thread.
     `take`, if any, gets each token, before its text and on that thread; the token that ends a reply
-    is not among them. `over` once the end has been.
+    is not among them. `over` once the end has been. `max_tokens` 0: the prompt is computed, for one
+    to come, and nothing is made.
     """
 
     prepare: Callable[[], Prepared]

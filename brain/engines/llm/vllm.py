@@ -12,6 +12,7 @@ from typing import Any
 
 from brain.engines.llm.fitting import fitted
 from brain.engines.llm.prompting import Prompter
+from brain.engines.llm.sequences import common_prefix
 from brain.engines.llm.tool_calls import ReplyParser
 from brain.engines.llm.vllm_engine import Asked, VllmCounters, VllmEngine
 from brain.engines.llm.vllm_options import VllmOptions
@@ -127,6 +128,28 @@ class VllmMind:
             if parser.dropped:
                 self.calls_dropped += parser.dropped
                 _log.warning("Dropped %d tool call(s): %s.", parser.dropped, parser.reason)
+
+    async def prefill(
+        self, messages: Sequence[Message], *, tools: Sequence[ToolSpec] = (), ticket: Ticket
+    ) -> None:
+        """As `LanguageModel.prefill`, by asking for one token, which costs vLLM the prompt alone.
+        Where there are pictures, nothing."""
+        if any(message.images for message in messages):
+            return
+        conversation, offered = tuple(messages), tuple(tools)
+
+        def ask() -> Asked:
+            one, other = (
+                self._asked([*conversation, Message("user", said)], offered, None, 0.0, 1).prompt
+                for said in ("Who?", "1")
+            )
+            # (vLLM takes no empty prompt.)
+            known = one[: max(1, common_prefix(one, other))]
+            return Asked(known, {"temperature": 0.0, "max_tokens": 1})
+
+        async with aclosing(self._engine.stream(ask, cancel=ticket.cancel)) as deltas:
+            async for _ in deltas:
+                pass
 
     async def close(self) -> None:
         """As `LanguageModel.close`. Replies under way fail."""

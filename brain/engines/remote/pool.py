@@ -101,6 +101,14 @@ class Pool(Generic[E]):
             return endpoint.served.engine
         raise EngineUnavailable(self._why_none())
 
+    def next_for(self, robot: str) -> E:
+        """That of the server that `robot` would be sent to now. Raises `EngineUnavailable`."""
+        if not (usable := self._usable(())):
+            raise self._verdict([])
+        served = self._best(usable, robot).served
+        assert served is not None
+        return served.engine
+
     @property
     def info(self) -> EngineInfo:
         """Of that engine."""
@@ -175,10 +183,14 @@ class Pool(Generic[E]):
         return left / max(1, min(SHARES - tried, usable))
 
     def _chosen(self, usable: Sequence[Endpoint[E]], robot: str) -> Endpoint[E]:
+        best = self._best(usable, robot)
+        self._turn += 1
+        return best
+
+    def _best(self, usable: Sequence[Endpoint[E]], robot: str) -> Endpoint[E]:
         now, own = _now(), self._last.get(robot)
         last = usable.index(own) if own is not None and own in usable else None
         index = choose([e.candidate(now) for e in usable], turn=self._turn, last=last)
-        self._turn += 1
         return usable[index]
 
     def _enter(self, endpoint: Endpoint[E]) -> Served[E]:

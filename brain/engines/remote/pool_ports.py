@@ -89,6 +89,14 @@ class PoolLanguageModel:
 
         return self.pool.stream(ticket, think)
 
+    async def prefill(
+        self, messages: Sequence[Message], *, tools: Sequence[ToolSpec] = (), ticket: Ticket
+    ) -> None:
+        """As `LanguageModel.prefill`, on the server that this robot's next question goes to, if
+        nothing comes between."""
+        engine = self.pool.next_for(ticket.robot)
+        await engine.prefill(messages, tools=tools, ticket=ticket)
+
     async def close(self) -> None:
         """As `LanguageModel.close`."""
         await self.pool.close()

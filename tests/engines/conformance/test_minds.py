@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,8 +17,10 @@ import pytest
 from brain.engines.llm.llamacpp import LlamaCppMind
 from brain.engines.llm.openai import OpenAIMind, OpenAIOptions
 from brain.engines.ports import (
+    Cancelled,
     CannotSee,
     EngineFailed,
+    EngineUnavailable,
     LanguageModel,
     Message,
     Text,
@@ -29,7 +32,7 @@ from brain.engines.recipes.remote import pool_of
 from brain.engines.remote.pool_ports import PoolLanguageModel
 from tests.engines.conformance import odd_texts
 from tests.engines.conformance.bench import Adapter, Bench, here
-from tests.engines.conformance.every_engine import EveryStream, Items, taken
+from tests.engines.conformance.every_engine import EveryStream, Items, begun, taken
 from tests.engines.conformance.ollama_place import ollama
 from tests.engines.llm.openai_real_server import a_llama_server
 from tests.engines.llm.pocket_mind import OPTIONS, text_of
@@ -183,6 +186,69 @@ class TestMinds(EveryStream[LanguageModel]):
         assert cold[0] == cold[1]
         hot = {text_of(ask("Tell me a joke.", temperature=1.9)) for _ in range(5)}
         assert len(hot) > 1
+
+    # -- before it is asked ---------------------------------------------------------------------
+
+    def test_a_prefill_changes_no_answer(self, bench: Bench[LanguageModel], ask: Ask) -> None:
+        talk = [Message("user", "My name is Anna."), Message("assistant", "Hello, Anna.")]
+        question = [*talk, Message("user", "What is my name?")]
+        right = text_of(ask(question, tools=[HEAD]))
+        for known, tools in ((talk, [HEAD]), (talk, []), ((), [HEAD]), ((), [])):
+            bench.run(bench.engine.prefill(known, tools=tools, ticket=Ticket("a")))
+            assert text_of(ask(question, tools=[HEAD])) == right
+
+    def test_a_prefill_beside_answers_disturbs_none(self, bench: Bench[LanguageModel]) -> None:
+        async def main() -> None:
+            right = [await self.answer(bench.engine, which) for which in range(2)]
+            system = [Message("system", odd_texts.LONG[:600])]
+            first, _, second = await asyncio.gather(
+                self.answer(bench.engine, 0),
+                bench.engine.prefill(system, tools=[HEAD], ticket=Ticket("b")),
+                self.answer(bench.engine, 1),
+            )
+            assert self.same(first, right[0])
+            assert self.same(second, right[1])
+
+        bench.run(main())
+
+    @pytest.mark.parametrize("turns", [0, 1, 5])
+    def test_a_prefill_may_be_cancelled(self, bench: Bench[LanguageModel], turns: int) -> None:
+        async def main() -> None:
+            ticket = Ticket("a")
+            prefill = asyncio.ensure_future(
+                bench.engine.prefill([Message("system", odd_texts.LONG[:600])], ticket=ticket)
+            )
+            await begun(turns)
+            ticket.cancel.cancel()
+            with suppress(Cancelled):
+                await prefill
+            assert await self.answer(bench.engine)
+
+        bench.run(main())
+
+    def test_any_beginning_may_be_prefilled(self, bench: Bench[LanguageModel], ask: Ask) -> None:
+        everywhere = odd_texts.FORGED + "\ud83d\x00\u202e"
+        for known in (
+            [Message("system", everywhere), Message("user", everywhere)],
+            [Message("assistant", "I was first.")],
+            [Message("tool", "{}", call_id="c9", name="nobody_called")],
+            [Message("user", "What is this?", images=(picture(),))],
+            [Message("user", odd_texts.LONG)],
+        ):
+            with suppress(CannotSee, EngineFailed):
+                bench.run(bench.engine.prefill(known, ticket=Ticket("a")))
+        assert text_of(ask(self.questions[0]))
+
+    def test_a_prefill_after_the_end_neither_hangs_nor_breaks(
+        self, bench: Bench[LanguageModel]
+    ) -> None:
+        async def main() -> None:
+            engine = await bench.load()
+            await engine.close()
+            with suppress(EngineUnavailable, EngineFailed):
+                await engine.prefill([Message("system", "Hello.")], ticket=Ticket("a"))
+
+        bench.run(main())
 
     # -- any input ------------------------------------------------------------------------------
 
