@@ -23,6 +23,7 @@ from brain.api import plan as plan_api
 from brain.api import sessions as sessions_api
 from brain.api.connection import HEAD_S, GuardedConnection
 from brain.api.counted_listener import CountedListener
+from brain.api.direct_frames import DirectFrames
 from brain.api.gate import Gate
 from brain.api.origins import Origins
 from brain.api.token import Tokens
@@ -173,6 +174,7 @@ def http_server(app: FastAPI, *, tls: ssl.SSLContext | None = None) -> uvicorn.S
     config = uvicorn.Config(
         app,
         http=GuardedConnection,
+        ws=DirectFrames,
         log_config=None,
         access_log=False,
         lifespan="off",

@@ -9,9 +9,11 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+import numpy as np
 from fastapi import APIRouter, WebSocket
+from numpy.typing import NDArray
 
-from brain.api import converse_in, converse_out
+from brain.api import converse_in, converse_out, wire_in
 from brain.api.socket_session import Door, is_an_id, let_in, serve
 from brain.api.token import Tokens
 from brain.dialogue import events, outputs
@@ -117,6 +119,9 @@ class _Wire:
     def frames(self, output: outputs.Output) -> Iterable[str | bytes]:
         for message in self._telling.messages(output):
             yield message.model_dump_json(exclude_none=isinstance(message, converse_out.ErrorOut))
+
+    def sound(self, frame: str | bytes) -> NDArray[np.int16] | None:
+        return wire_in.plain_sound(frame)
 
     def take(self, session: Session, frame: str | bytes) -> None:
         message = converse_in.parse(frame) if isinstance(frame, str) else None

@@ -7,7 +7,9 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
+import numpy as np
 from fastapi import APIRouter, WebSocket
+from numpy.typing import NDArray
 
 from brain import pictures
 from brain.api import wire_in, wire_out
@@ -93,6 +95,9 @@ class _Wire:
             yield to_bytes(output.audio.samples)
         elif not isinstance(output, outputs.Listening):  # protocol 1 has no word for it
             yield wire_out.message(output).model_dump_json()
+
+    def sound(self, frame: str | bytes) -> NDArray[np.int16] | None:
+        return wire_in.plain_sound(frame)
 
     def take(self, session: Session, frame: str | bytes) -> Awaitable[None] | None:
         if isinstance(frame, bytes):

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 from fastapi import WebSocket, WebSocketDisconnect
+from numpy.typing import NDArray
 
 from brain.api import wire_in
+from brain.api.direct_frames import set_taker
 from brain.api.speech_log import speech
 from brain.api.token import Tokens
 from brain.dialogue import outputs
@@ -51,6 +53,10 @@ class Wire(Protocol):
 
     def frames(self, output: outputs.Output) -> Iterable[str | bytes]:
         """What the robot gets of this output (never a `Closed`), in order; may be nothing."""
+
+    def sound(self, frame: str | bytes) -> NDArray[np.int16] | None:
+        """The microphone's sound in a frame that is nothing else, and as it should be: `hear` it.
+        None: `take` the frame."""
 
     def take(self, session: Session, frame: str | bytes) -> Awaitable[None] | None:
         """Tell the session what is in a frame of the robot. Raises `wire_in.WireError`.
@@ -190,34 +196,70 @@ async def _drop(websocket: WebSocket, code: int) -> None:
 async def _read(
     websocket: WebSocket, session: Session, wire: Wire, idle_limit_s: float | None
 ) -> None:
-    while True:
-        with _patience(session, idle_limit_s):
-            frame = await websocket.receive()
-        if frame["type"] == "websocket.disconnect":
-            session.hang_up(1000, "")
-            return
-        text = frame.get("text")
-        data: str | bytes = frame["bytes"] if text is None else text
-        if len(data.encode() if isinstance(data, str) else data) > wire_in.MAX_MESSAGE_BYTES:
-            session.hang_up(4413, "a message is at most 1 MiB")
-            return
-        try:
-            taking = wire.take(session, data)
-            if taking is not None:
-                await taking
-        except wire_in.WireError as error:
-            session.report(error.code, str(error), turn=error.kind == "text")
+    patience = _Patience(session, idle_limit_s)
 
+    def heard(frame: str | bytes) -> bool:
+        """Most frames are sound, and sound needs no waiting for anybody."""
+        samples = wire.sound(frame)
+        if samples is None:
+            return False
+        patience.word()
+        session.hear(samples)
+        return True
 
-@contextmanager
-def _patience(session: Session, limit_s: float | None) -> Iterator[None]:
-    """Hang up on a robot that says nothing for so long."""
-    if limit_s is None:
-        yield
-        return
-    reason = f"no word from the robot for {limit_s:g} s"
-    hanging_up = asyncio.get_running_loop().call_later(limit_s, session.hang_up, 4408, reason)
     try:
-        yield
+        while True:
+            set_taker(websocket.scope, heard)
+            frame = await websocket.receive()
+            set_taker(websocket.scope, None)  # what comes while this one is taken comes after it
+            if frame["type"] == "websocket.disconnect":
+                session.hang_up(1000, "")
+                return
+            text = frame.get("text")
+            data: str | bytes = frame["bytes"] if text is None else text
+            if heard(data):
+                continue
+            patience.word()
+            if len(data.encode() if isinstance(data, str) else data) > wire_in.MAX_MESSAGE_BYTES:
+                session.hang_up(4413, "a message is at most 1 MiB")
+                return
+            try:
+                taking = wire.take(session, data)
+                if taking is not None:
+                    await taking
+                    patience.word()
+            except wire_in.WireError as error:
+                session.report(error.code, str(error), turn=error.kind == "text")
     finally:
-        hanging_up.cancel()
+        set_taker(websocket.scope, None)
+        patience.end()
+
+
+class _Patience:
+    """Hangs up on a robot that says nothing for `limit_s`; None: it is never lost."""
+
+    def __init__(self, session: Session, limit_s: float | None) -> None:
+        self._session = session
+        self._loop = asyncio.get_running_loop()
+        self._limit_s = limit_s
+        self._heard_at = self._loop.time()
+        self._timer: asyncio.TimerHandle | None = None
+        self._look()
+
+    def word(self) -> None:
+        """The robot has said something."""
+        self._heard_at = self._loop.time()
+
+    def end(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _look(self) -> None:
+        # (One timer for all words: to arm one for each would cost more than to take it.)
+        if self._limit_s is None:
+            return
+        due = self._heard_at + self._limit_s
+        if due > self._loop.time():
+            self._timer = self._loop.call_at(due, self._look)
+        else:
+            self._session.hang_up(4408, f"no word from the robot for {self._limit_s:g} s")

@@ -180,3 +180,46 @@ def test_the_seeds_messages_have_the_seeds_fields() -> None:
     assert by_type["emotion"]["name"] == "happy"
     assert by_type["emotion"]["intensity"] == 0.8
     assert by_type["audio_delta"]["data"] == b64encode(b"\0\0\1\0\2\0\3\0").decode()
+
+
+@given(
+    st.binary(max_size=20) | st.integers(31_998, 32_002).map(bytes),
+    st.sampled_from([", ", ","]),
+    st.sampled_from([": ", ":"]),
+    st.booleans(),
+)
+@settings(deadline=None, max_examples=60)
+def test_what_is_heard_in_haste_is_what_would_be_heard_with_care(
+    pcm: bytes, comma: str, colon: str, type_first: bool
+) -> None:
+    fields = [("type", "audio"), ("data", b64encode(pcm).decode())]
+    fields = fields if type_first else fields[::-1]
+    text = json.dumps(dict(fields), separators=(comma, colon))
+    hasty = wire_in.plain_sound(text)
+    if hasty is not None:
+        careful = wire_in.parse(text)
+        assert isinstance(careful, wire_in.AudioIn)
+        assert hasty.tobytes() == wire_in.sound(careful.data).tobytes() == pcm
+    usual = type_first and (comma, colon) in ((", ", ": "), (",", ":"))
+    assert (hasty is not None) == (usual and 0 < len(pcm) <= 32_000 and len(pcm) % 2 == 0)
+
+
+@given(
+    st.sampled_from(['{"type": "audio", "data": "', '{"type":"audio","data":"', '{"type": "ping"']),
+    st.text(alphabet='AQ=+/ "\\u,:{}}a\ud800\n', max_size=12),
+    st.sampled_from(['"}', '"} ', "}", ""]),
+)
+@settings(deadline=None, max_examples=150)
+def test_nothing_is_heard_in_haste_that_is_no_plain_sound(head: str, body: str, tail: str) -> None:
+    text = head + body + tail
+    hasty = wire_in.plain_sound(text)
+    if hasty is not None:
+        careful = wire_in.parse(text)
+        assert isinstance(careful, wire_in.AudioIn)
+        assert hasty.tobytes() == wire_in.sound(careful.data).tobytes()
+
+
+def test_binary_sound_is_plain_up_to_a_second() -> None:
+    assert wire_in.plain_sound(b"\1\0" * 16_000) is not None
+    for frame in (b"", b"\1", b"\1\0" * 16_001):
+        assert wire_in.plain_sound(frame) is None
