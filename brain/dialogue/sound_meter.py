@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 WINDOW_S = 10.0
 """The levels are those of so much sound, the last that came."""
+_FOLD_S = 0.5
 
 _FULL = 32768.0
 _CLIPPED = 32767
@@ -31,11 +32,14 @@ class _Piece:
 
 
 class SoundMeter:
-    """Told of every chunk of one session. Takes microseconds a chunk."""
+    """Told of every chunk of one session. Takes a microsecond a chunk: it looks at half a second
+    at once."""
 
     def __init__(self) -> None:
         self._pieces: deque[_Piece] = deque()
         self._kept_s = 0.0
+        self._fresh: list[NDArray[np.int16]] = []
+        self._fresh_s = 0.0
         self._seconds = 0.0
         self._last_at: float | None = None
 
@@ -43,17 +47,28 @@ class SoundMeter:
         """int16 [n] at `sample_rate` Hz came at `now`, seconds on any one clock."""
         if not len(samples):
             return
+        seconds = len(samples) / sample_rate
+        self._fresh.append(samples)
+        self._fresh_s += seconds
+        self._seconds += seconds
+        self._last_at = now
+        if self._fresh_s >= _FOLD_S:
+            self._fold()
+
+    def _fold(self) -> None:
+        """Look at what hasn't been looked at."""
+        if not self._fresh:
+            return
+        samples, seconds = np.concatenate(self._fresh), self._fresh_s
+        self._fresh, self._fresh_s = [], 0.0
         low, high = int(samples.min()), int(samples.max())
         loud = samples.astype(np.float32)
-        seconds = len(samples) / sample_rate
         clipped = 0
         if high >= _CLIPPED or low <= -_CLIPPED:
             clipped = int(np.count_nonzero((samples >= _CLIPPED) | (samples <= -_CLIPPED)))
         piece = _Piece(len(samples), seconds, float(loud @ loud), low, high, clipped)
         self._pieces.append(piece)
         self._kept_s += seconds
-        self._seconds += seconds
-        self._last_at = now
         while self._kept_s - self._pieces[0].seconds >= WINDOW_S:
             self._kept_s -= self._pieces.popleft().seconds
 
@@ -65,6 +80,7 @@ class SoundMeter:
         the share of its samples at full scale; `dead`: every sample of it is the same, as of a
         microphone that is muted or not there.
         """
+        self._fold()
         samples = sum(piece.samples for piece in self._pieces)
         low = min((piece.low for piece in self._pieces), default=0)
         high = max((piece.high for piece in self._pieces), default=0)
