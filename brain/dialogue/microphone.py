@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from brain.audio.pcm import to_float
 from brain.audio.resample import Resampler
 from brain.dialogue.events import Frame, Sound
+from brain.dialogue.listener import Listener
 from brain.dialogue.state import FRAME, RATE
-from brain.engines.ports import VoiceDetector
 
 # Once speech has begun, the detector may be this much less sure that it goes on.
 _HYSTERESIS = 0.15
@@ -20,10 +20,10 @@ _HYSTERESIS = 0.15
 class Microphone:
     """Keeps the last `keep` samples at 16 kHz under their running numbers (0 is the first ever)."""
 
-    def __init__(self, detector: VoiceDetector, *, keep: int) -> None:
+    def __init__(self, listener: Listener, *, keep: int) -> None:
         self.end = 0
-        self._detector = detector
-        self._stream = detector.new_stream()
+        self._listener = listener
+        self._stream = listener.new_stream()
         self._keep = keep
         self._blocks: deque[NDArray[np.int16]] = deque()
         self._kept = 0
@@ -43,10 +43,15 @@ class Microphone:
         self._speech = False
 
     def push(self, samples: NDArray[np.int16]) -> None:
-        """Take int16 [n] at the wire's rate; `frames` then judges it."""
+        """Take int16 [n] at the wire's rate; `next_frame` then judges it."""
         self._store(self._resampler.push(samples))
 
-    def next_frame(self, *, threshold: float, judge: bool) -> Frame | Sound | None:
+    @property
+    def lacks(self) -> int:
+        """Samples at 16 kHz that are missing to the next frame; 0 or less: there is one."""
+        return FRAME - len(self._rest)
+
+    async def next_frame(self, *, threshold: float, judge: bool) -> Frame | Sound | None:
         """The next frame of what was pushed, None when less than a frame is left.
 
         `judge` False: nobody listens (push-to-talk, a deaf ear), so no detector is asked.
@@ -60,10 +65,10 @@ class Microphone:
             if self._speech:
                 self.forget()
             return Sound(self.end)
-        probability = self._detector.probabilities([self._stream], to_float(frame)[np.newaxis])[0]
-        self._speech = bool(
-            probability >= (max(threshold - _HYSTERESIS, 0.01) if self._speech else threshold)
-        )
+        probability = await self._listener.probability(self._stream, to_float(frame))
+        if self._speech:
+            threshold = max(threshold - _HYSTERESIS, 0.01)
+        self._speech = probability >= threshold
         return Frame(self._speech, self.end)
 
     def take(self, start: int, end: int) -> NDArray[np.float32]:

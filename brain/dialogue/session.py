@@ -31,12 +31,13 @@ from brain.dialogue.config import (
 from brain.dialogue.ears import Ears, Understood
 from brain.dialogue.foresight import Foresight
 from brain.dialogue.history import History
+from brain.dialogue.listener import Listener
 from brain.dialogue.memory import RobotMemory
 from brain.dialogue.microphone import Microphone
 from brain.dialogue.pictures import pictured, unseen
 from brain.dialogue.sound_meter import SoundMeter
 from brain.dialogue.speaking import CheckPlayback, Speaking, apology
-from brain.dialogue.state import RATE, Idle, State
+from brain.dialogue.state import FRAME, RATE, Idle, State
 from brain.dialogue.turn import step
 from brain.engines.ports import (
     LanguageModel,
@@ -73,7 +74,7 @@ class Session:
 
     def __init__(
         self, session_id: str, robot_id: str, engines: Engines, house: HouseRules,
-        memory: RobotMemory, ahead: AheadCounters | None = None,
+        memory: RobotMemory, ahead: AheadCounters | None = None, listener: Listener | None = None,
     ) -> None:  # fmt: skip
         self.session_id = session_id
         self.robot_id = robot_id
@@ -90,7 +91,10 @@ class Session:
             last_turn=memory.last_turn,
             last_reply=memory.last_reply,
         )
-        self._microphone = Microphone(engines.detector, keep=int(house.max_utterance_s + 2) * RATE)
+        self._listener = listener or Listener(engines.detector)
+        self._microphone = Microphone(self._listener, keep=int(house.max_utterance_s + 2) * RATE)
+        self._held: list[NDArray[np.int16]] = []
+        self._held_samples = 0
         self.meter = SoundMeter()
         self._waiting = 0
         self._shedding = False
@@ -119,7 +123,7 @@ class Session:
 
     def post(self, event: events.Event) -> None:
         """Something happened."""
-        self._inbox.put_nowait(event)
+        self._put(event)
 
     def hear(self, samples: NDArray[np.int16]) -> None:
         """Microphone sound at the session's input rate. Shed when the brain can't keep up."""
@@ -131,19 +135,22 @@ class Session:
             return
         self._shedding = False
         self._waiting += len(samples)
-        self._inbox.put_nowait(inbox.Heard(samples))
+        if self._inbox.empty() and self.config.input_sample_rate == RATE and len(samples) < FRAME:
+            self._hold(samples)
+        else:
+            self._put(inbox.Heard(samples))
 
     def configure(self, changes: Mapping[str, Any]) -> None:
         """Change the session; checked values only (see `config.changed`)."""
-        self._inbox.put_nowait(inbox.Configure(changes))
+        self._put(inbox.Configure(changes))
 
     def played(self, reply_id: int, seconds: float) -> None:
         """A playback mark."""
-        self._inbox.put_nowait(inbox.Played(reply_id, seconds))
+        self._put(inbox.Played(reply_id, seconds))
 
     def show(self, picture: bytes, call_id: str | None = None) -> None:
         """A picture, checked (see `brain.pictures`): for the next turn, or for a tool call."""
-        self._inbox.put_nowait(inbox.Shown(picture, call_id))
+        self._put(inbox.Shown(picture, call_id))
 
     def idle(self, seconds: float, note: str) -> None:
         """The robot has been idle."""
@@ -151,7 +158,7 @@ class Session:
 
     def report(self, code: str, message: str, *, turn: bool = False) -> None:
         """Tell of a problem, in order with all the rest. `turn`: a turn has ended with it."""
-        self._inbox.put_nowait(inbox.Refused(outputs.Problem(code, message), turn))
+        self._put(inbox.Refused(outputs.Problem(code, message), turn))
 
     def pong(self, t: object) -> None:
         """Answer a ping, in order with all the rest."""
@@ -159,13 +166,33 @@ class Session:
 
     def hang_up(self, code: int, reason: str) -> None:
         """End the session with this close code. Twice is the same as once."""
-        self._inbox.put_nowait(inbox.HangUp(code, reason))
+        self._put(inbox.HangUp(code, reason))
+
+    def _put(self, item: inbox.Item) -> None:
+        """In the order in which it came from the robot."""
+        self._release()
+        self._inbox.put_nowait(item)
+
+    def _hold(self, samples: NDArray[np.int16]) -> None:
+        """Nothing is decided on less than a frame of sound, so the actor needn't wake for it."""
+        self._held.append(samples)
+        self._held_samples += len(samples)
+        if self._held_samples >= 2 * FRAME:  # it comes faster than real time: it has waited enough
+            self._release()
+        elif self._held_samples >= self._microphone.lacks:
+            self._listener.due(self._release)
+
+    def _release(self) -> None:
+        held, self._held, self._held_samples = self._held, [], 0
+        if held:
+            self._inbox.put_nowait(inbox.Heard(np.concatenate(held)))
 
     # -- the actor -----------------------------------------------------------------------------
 
     async def run(self) -> outputs.Closed:
         """Live until hung up, and how. Every task that was started has ended when this returns."""
         closed = outputs.Closed(1011, "internal error")
+        self._listener.join()
         try:
             self._expect()
             while True:
@@ -173,13 +200,17 @@ class Session:
                 if isinstance(item, inbox.HangUp):
                     closed = outputs.Closed(item.code, item.reason)
                     break
-                self._take(item)
                 if isinstance(item, inbox.Heard):
-                    await asyncio.sleep(0)  # a burst of sound must not hold up other robots
+                    await self._listen(item)
+                    if not self._inbox.empty():
+                        await asyncio.sleep(0)  # a burst of sound must not hold up other robots
+                else:
+                    self._take(item)
         except Exception:
             # A fault of ours ends this session, visibly, and no other.
             log.exception("session %s broke", self.session_id)
         finally:
+            self._listener.leave()
             self._step(events.Hangup())
             for handle in (self._starving, *self._timers):
                 if handle is not None:
@@ -192,8 +223,6 @@ class Session:
 
     def _take(self, item: inbox.Item) -> None:
         match item:
-            case inbox.Heard():
-                self._listen(item)
             case inbox.Shown():
                 self._show(item)
             case progress.Unseen():
@@ -220,8 +249,8 @@ class Session:
                 | progress.Failed()
             ):
                 self._speaking.learn(item)
-            case inbox.HangUp():
-                raise AssertionError("run looks for this itself")
+            case inbox.HangUp() | inbox.Heard():
+                raise AssertionError("run looks for these itself")
             case _:
                 self._step(item)
 
@@ -307,7 +336,7 @@ class Session:
 
     # -- ears ----------------------------------------------------------------------------------
 
-    def _listen(self, heard: inbox.Heard) -> None:
+    async def _listen(self, heard: inbox.Heard) -> None:
         self._waiting -= len(heard.samples)
         if len(heard.samples) > self.config.input_sample_rate:
             self._send(outputs.Problem("bad_audio", "audio: a chunk is at most 1 s long"))
@@ -317,7 +346,7 @@ class Session:
         while True:
             judge = detection is not None and not self._state.deaf
             threshold = detection.threshold if detection else 1.0
-            frame = self._microphone.next_frame(threshold=threshold, judge=judge)
+            frame = await self._microphone.next_frame(threshold=threshold, judge=judge)
             if frame is None:
                 break
             self._step(frame)

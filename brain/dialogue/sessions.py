@@ -15,6 +15,7 @@ from brain.dialogue import outputs
 from brain.dialogue.ahead import AheadCounters
 from brain.dialogue.config import HouseRules, SessionConfig
 from brain.dialogue.history import History
+from brain.dialogue.listener import Listener
 from brain.dialogue.memory import Claim, Kept, MemoryStore, RobotMemory
 from brain.dialogue.session import Engines, Session
 
@@ -100,6 +101,7 @@ class Sessions:
         self.house = house
         self.counters = SessionCounters()
         self.ahead = AheadCounters()
+        self._listener = Listener(engines.detector)
         self._engines = engines
         self._max_sessions = max_sessions
         self._per_address = per_address
@@ -162,7 +164,15 @@ class Sessions:
             self.counters.registered += 1
             self.counters.resumed += resumed
             house = replace(self.house, defaults=defaults) if defaults is not None else self.house
-            session = Session(secrets.token_hex(8), known, self._engines, house, memory, self.ahead)
+            session = Session(
+                secrets.token_hex(8),
+                known,
+                self._engines,
+                house,
+                memory,
+                self.ahead,
+                self._listener,
+            )
             connection = Connection(session, resumed, caller or Caller(), address)
             self._open[known] = connection
             memory.opened()

@@ -15,6 +15,7 @@ from brain.dialogue import outputs
 from brain.dialogue.ahead import AheadCounters
 from brain.dialogue.config import HouseRules
 from brain.dialogue.history import History
+from brain.dialogue.listener import Listener
 from brain.dialogue.memory import RobotMemory
 from brain.dialogue.session import Engines, Session
 from tests.dialogue.invariants import Witness
@@ -93,6 +94,7 @@ async def a_session(
     memory: RobotMemory | None = None,
     mute: bool = False,
     ahead: AheadCounters | None = None,
+    listener: Listener | None = None,
 ) -> AsyncIterator[Robot]:
     """A session and its robot; checks at the end that nothing is left running."""
     engines = Engines(
@@ -102,9 +104,11 @@ async def a_session(
         None if mute else mouth or ScriptedMouth(),
     )
     session = Session(
-        "s-1", "robot-1", engines, house or HouseRules(), memory or RobotMemory(History()), ahead
-    )
+        "s-1", "robot-1", engines, house or HouseRules(), memory or RobotMemory(History()), ahead,
+        listener,
+    )  # fmt: skip
     robot = Robot(session)
+    others = asyncio.all_tasks()
     running = asyncio.ensure_future(session.run())
     listening = asyncio.ensure_future(robot.listen())
     try:
@@ -113,5 +117,4 @@ async def a_session(
         session.hang_up(1000, "")
         await asyncio.wait_for(asyncio.gather(running, listening), 30)
     robot.witness.closed()
-    here = asyncio.current_task()
-    assert not [task for task in asyncio.all_tasks() if task is not here], "a task leaked"
+    assert not asyncio.all_tasks() - others, "a task leaked"
