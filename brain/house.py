@@ -112,6 +112,7 @@ def house_rules(settings: Settings) -> HouseRules:
         ),
         echo=settings.echo,
         tentative_ms=settings.tentative_silence_ms,
+        partials=settings.stt_partials,
         barge_in_ms=settings.barge_in_ms,
         pre_roll_ms=settings.pre_roll_ms,
         max_utterance_s=settings.max_utterance_s,

@@ -94,6 +94,7 @@ def build_app(
             "plan_admission": asdict(planner.admission),
             "converse_sessions": account,
             "speculation": asdict(sessions.ahead),
+            "partials": sessions.duty.account(),
         }
         return health.health(
             settings,

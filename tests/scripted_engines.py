@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -90,12 +90,25 @@ def _cycle(script: Sequence[T]) -> Iterator[T]:
 
 
 class ScriptedTranscriber:
-    """Hears `texts`, one a call, each after `seconds`. `heard` keeps the sample counts."""
+    """Hears `texts`, one a call, each after `seconds`; or what `texts` makes of the sample count.
 
-    def __init__(self, texts: Sequence[str | Hang | Exception], seconds: float = 0.15) -> None:
-        self._script = _cycle(texts)
+    `stubborn`: a call can't be ended halfway, as one of Whisper can't. `heard` keeps the sample
+    counts, `calls` when each began and ended, by the loop's clock.
+    """
+
+    def __init__(
+        self,
+        texts: Sequence[str | Hang | Exception] | Callable[[int], str],
+        seconds: float = 0.15,
+        *,
+        stubborn: bool = False,
+    ) -> None:
+        self._by_length = texts if callable(texts) else None
+        self._script = itertools.repeat("") if callable(texts) else _cycle(texts)
         self._seconds = seconds
+        self._stubborn = stubborn
         self.heard: list[int] = []
+        self.calls: list[tuple[float, float]] = []
         self.closed = 0
 
     @property
@@ -106,14 +119,21 @@ class ScriptedTranscriber:
         self, samples: NDArray[np.float32], *, language: str | None, ticket: Ticket
     ) -> Transcript:
         self.heard.append(len(samples))
+        began = asyncio.get_running_loop().time()
         entry = next(self._script)
-        patience = _Patience(ticket.cancel)
-        await patience.sleep(self._seconds)
-        if isinstance(entry, Hang):
-            await patience.hang(entry)
-        if isinstance(entry, Exception):
-            raise entry
+        patience = _Patience(CancelToken() if self._stubborn else ticket.cancel)
+        try:
+            await patience.sleep(self._seconds)
+            ticket.cancel.raise_if_cancelled()
+            if isinstance(entry, Hang):
+                await patience.hang(entry)
+            if isinstance(entry, Exception):
+                raise entry
+        finally:
+            self.calls.append((began, asyncio.get_running_loop().time()))
         assert isinstance(entry, str)
+        if self._by_length is not None:
+            entry = self._by_length(len(samples))
         return Transcript(entry, language or "en", 0.01, -0.1)
 
     async def close(self) -> None:

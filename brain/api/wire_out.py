@@ -77,6 +77,14 @@ class SpeechStoppedOut(_Message):
     turn: int
 
 
+class TranscriptUserPartialOut(_Message):
+    """What was heard so far of a turn that is still open; takes the place of the last."""
+
+    type: Literal["transcript_user_partial"] = "transcript_user_partial"
+    text: str
+    turn: int
+
+
 class TranscriptUserOut(_Message):
     type: Literal["transcript_user"] = "transcript_user"
     text: str
@@ -172,6 +180,7 @@ BrainMessage = (
     | ReadyOut
     | SpeechStartedOut
     | SpeechStoppedOut
+    | TranscriptUserPartialOut
     | TranscriptUserOut
     | ReplyStartedOut
     | EmotionOut
@@ -195,6 +204,8 @@ def message(output: outputs.Output) -> BrainMessage:
             return SpeechStartedOut(turn=output.turn)
         case outputs.SpeechStopped():
             return SpeechStoppedOut(turn=output.turn)
+        case outputs.UserPartial():
+            return TranscriptUserPartialOut(text=output.text, turn=output.turn)
         case outputs.UserSaid():
             return TranscriptUserOut(text=output.text, turn=output.turn)
         case outputs.ReplyStarted():

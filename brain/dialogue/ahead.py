@@ -7,9 +7,10 @@ carried out or remembered before it is released.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from brain.dialogue.progress import Brief, Failed, Post, Progress
+from brain.dialogue.words import same_words
 from brain.engines.ports import Ticket
 
 
@@ -64,8 +65,9 @@ class Prepared:
         self.task.add_done_callback(self._over)
 
     def answers(self, brief: Brief) -> bool:
-        """Whether this is the very reply that is wanted, and on its way."""
-        return self.brief == brief and not self.outbox.failed
+        """Whether this is the very reply that is wanted, and on its way. It may have been asked for
+        in the same words, written otherwise."""
+        return _asks_the_same(self.brief, brief) and not self.outbox.failed
 
     def stop(self) -> float:
         """It isn't wanted. How long it was in the works, s."""
@@ -78,3 +80,12 @@ class Prepared:
 
     def _now(self) -> float:
         return self.task.get_loop().time()
+
+
+def _asks_the_same(one: Brief, other: Brief) -> bool:
+    if not one.messages or not other.messages:
+        return one == other
+    (*before, last), (*others, asked) = one.messages, other.messages
+    if replace(one, messages=other.messages) != other or before != others:
+        return False
+    return replace(last, content=asked.content) == asked and same_words(last.content, asked.content)

@@ -54,12 +54,14 @@ class HouseRules:
     """What holds for every session of this brain; in ms where not said otherwise.
 
     `emotions`: the house's own character is asked for a mood with each reply. `tentative_ms`: of
-    silence, after which an answer is made ahead (0: never).
+    silence, after which an answer is made ahead (0: never). `partials`: what a user says is heard
+    while it is being said.
     """
 
     defaults: SessionConfig = field(default_factory=SessionConfig)
     echo: Echo = "half_duplex"
     tentative_ms: int = 0
+    partials: bool = False
     barge_in_ms: int = 300
     pre_roll_ms: int = 300
     max_utterance_s: float = 30.0
@@ -108,6 +110,7 @@ def rules(config: SessionConfig, house: HouseRules) -> Rules:
     return Rules(
         silence=samples((detection or TurnDetection()).silence_ms),
         tentative=samples(house.tentative_ms),
+        partials=house.partials,
         barge_in=samples(house.barge_in_ms),
         pre_roll=samples(house.pre_roll_ms),
         max_utterance=samples(house.max_utterance_s * 1000),

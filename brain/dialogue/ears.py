@@ -8,23 +8,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
 
 from brain.dialogue import effects as do
 from brain.dialogue import events
 from brain.dialogue.ahead import AheadCounters
+from brain.dialogue.duty import Duty
+from brain.dialogue.partials import Begun, Partials, Sound
 from brain.engines.ports import Cancelled, EngineError, Priority, Ticket, Transcriber, Transcript
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-Sound = NDArray[np.float32]
-"""float32 [n] in -1..1 at 16 kHz."""
 
 
 @dataclass(frozen=True)
@@ -43,27 +39,8 @@ class Hearing:
 class Understood:
     """A transcription is done, one way or the other."""
 
-    event: events.Transcribed | events.TranscriptionFailed | events.Foreseen
+    event: events.Transcribed | events.TranscriptionFailed | events.Foreseen | events.PartlyHeard
     stt_ms: float
-
-
-@dataclass
-class _Ahead:
-    """What is heard, or was, of a turn that may not be over. Times by the loop's clock, in s."""
-
-    turn: int
-    revision: int
-    ticket: Ticket
-    started_at: float
-    task: asyncio.Task[Transcript | None]
-    over_at: float | None = field(default=None, init=False)
-
-    def over(self, _: object) -> None:
-        self.over_at = _now()
-
-    @property
-    def stt_ms(self) -> float:
-        return round(((self.over_at or _now()) - self.started_at) * 1000, 1)
 
 
 class Ears:
@@ -76,24 +53,50 @@ class Ears:
         *,
         post: Callable[[Understood], None],
         counters: AheadCounters,
+        duty: Duty,
     ) -> None:
         self.newest: Hearing | None = None
         self._robot = robot
         self._transcriber = transcriber
         self._post = post
         self._counters = counters
-        self._ahead: _Ahead | None = None
+        self._duty = duty
+        self._ahead: Begun | None = None
         self._tickets: set[Ticket] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._partials = Partials(
+            robot,
+            duty,
+            transcribe=self._transcribed,
+            spawn=self._spawn,
+            post=lambda heard, ms: self._post(Understood(heard, ms)),
+        )
 
-    def hear_ahead(self, effect: do.HearAhead, sound: Sound, *, language: str | None) -> None:
-        """Hear `sound`, all that was said so far, on the guess that this was all."""
+    def hear_partial(
+        self, effect: do.HearPartial, sound: Callable[[], Sound], *, language: str | None
+    ) -> None:
+        """Hear what was said so far, if there is time for it. What was heard is posted."""
+        self._partials.ask(effect, sound, language=language)
+
+    def hear_ahead(
+        self, effect: do.HearAhead, sound: Callable[[], Sound], *, language: str | None
+    ) -> None:
+        """Hear `sound`, all that was said so far, on the guess that this was all. A partial
+        transcript that is of all of it, or will be, is that."""
         self.drop_ahead()
         self._counters.started += 1
-        ticket = Ticket(self._robot, Priority.SPECULATION)
-        task = self._spawn(self._foresee(effect, sound, language, ticket))
-        self._ahead = _Ahead(effect.turn, effect.revision, ticket, _now(), task)
-        task.add_done_callback(self._ahead.over)
+        begun = self._partials.take_over(effect.turn, effect.revision)
+        if begun is None:
+            self._duty.make_way()
+            ticket = Ticket(self._robot, Priority.SPECULATION)
+            task = self._spawn(self._transcribed_ahead(effect.turn, sound(), language, ticket))
+            begun = Begun(effect.turn, effect.revision, ticket, _now(), task)
+        self._ahead = begun
+        self._spawn(self._foresee(begun))
+
+    def forget(self) -> None:
+        """The turn is over, and nobody wants to know what was heard of it."""
+        self._partials.stop()
 
     def drop_ahead(self) -> None:
         """The guess was wrong."""
@@ -111,6 +114,7 @@ class Ears:
         silence_s: float,
     ) -> None:
         """The turn is over, after `silence_s` of silence. What was begun ahead of that goes on."""
+        self._partials.stop()
         ahead, self._ahead = self._ahead, None
         if ahead is not None and (ahead.turn, ahead.revision) != (effect.turn, effect.revision):
             ahead = None
@@ -130,6 +134,8 @@ class Ears:
 
     def understood(self, item: Understood) -> None:
         """An item of ours has come out of the inbox."""
+        if isinstance(item.event, events.PartlyHeard):
+            return
         if self.newest is not None and self.newest.turn == item.event.turn:
             self.newest = replace(self.newest, stt_ms=item.stt_ms)
 
@@ -141,24 +147,26 @@ class Ears:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _foresee(
-        self, effect: do.HearAhead, sound: Sound, language: str | None, ticket: Ticket
+    async def _foresee(self, begun: Begun) -> None:
+        transcript = await begun.task
+        if transcript is not None:
+            event = events.Foreseen(begun.turn, begun.revision, transcript.text.strip())
+            self._post(Understood(event, begun.stt_ms))
+
+    async def _transcribed_ahead(
+        self, turn: int, sound: Sound, language: str | None, ticket: Ticket
     ) -> Transcript | None:
         """None if it came to nothing: then it is heard at the end, as without."""
-        started = _now()
         try:
-            transcript = await self._transcribed(sound, language, ticket)
+            return await self._transcribed(sound, language, ticket)
         except EngineError:
             return None
         except Exception:
-            log.exception("hearing turn %d ahead broke", effect.turn)
+            log.exception("hearing turn %d ahead broke", turn)
             return None
-        event = events.Foreseen(effect.turn, effect.revision, transcript.text.strip())
-        self._post(Understood(event, _ms(started)))
-        return transcript
 
     async def _hear(
-        self, turn: int, sound: Sound, language: str | None, ticket: Ticket, ahead: _Ahead | None
+        self, turn: int, sound: Sound, language: str | None, ticket: Ticket, ahead: Begun | None
     ) -> None:
         started = _now()
         event: events.Transcribed | events.TranscriptionFailed

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from brain.dialogue.outputs import Problem, Reason, SpeechStarted, SpeechStopped, UserSaid
+from brain.dialogue.outputs import (
+    Problem,
+    Reason,
+    SpeechStarted,
+    SpeechStopped,
+    UserPartial,
+    UserSaid,
+)
 from brain.dialogue.state import Kind
 
 
 @dataclass(frozen=True)
 class Send:
-    output: SpeechStarted | SpeechStopped | UserSaid | Problem
+    output: SpeechStarted | SpeechStopped | UserPartial | UserSaid | Problem
 
 
 @dataclass(frozen=True)
@@ -41,8 +48,21 @@ class HearAhead:
 
 
 @dataclass(frozen=True)
+class HearPartial:
+    """Hear samples [start, end), what was said so far, if there is time for it just now. It is
+    asked for again with every frame. `pausing`: that is all, and the user has fallen silent."""
+
+    turn: int
+    revision: int
+    start: int
+    end: int
+    pausing: bool
+
+
+@dataclass(frozen=True)
 class PrepareReply:
-    """Make the answer to `text` ahead, and keep it: a `StartReply` may come for it."""
+    """Make the answer to `text` ahead, and keep it: a `StartReply` may come for it. One to the same
+    words that is being made stands; any other is dropped."""
 
     turn: int
     text: str
@@ -51,6 +71,11 @@ class PrepareReply:
 @dataclass(frozen=True)
 class DropAhead:
     """The user went on, or it has come to nothing otherwise: stop what runs ahead."""
+
+
+@dataclass(frozen=True)
+class DropPrepared:
+    """Nobody will want the reply that was begun ahead."""
 
 
 @dataclass(frozen=True)
@@ -123,8 +148,10 @@ Effect = (
     Send
     | StartTranscription
     | HearAhead
+    | HearPartial
     | PrepareReply
     | DropAhead
+    | DropPrepared
     | Remember
     | RememberResult
     | RememberPicture

@@ -80,6 +80,15 @@ class Foreseen:
 
 
 @dataclass(frozen=True)
+class PartlyHeard:
+    """What was heard of an open turn up to the sample `end`."""
+
+    turn: int
+    text: str
+    end: int
+
+
+@dataclass(frozen=True)
 class TranscriptionFailed:
     turn: int
     code: str
@@ -161,6 +170,7 @@ Event = (
     | ChangeRules
     | Transcribed
     | Foreseen
+    | PartlyHeard
     | TranscriptionFailed
     | CallMade
     | ToolResult

@@ -23,6 +23,14 @@ class SpeechStopped:
 
 
 @dataclass(frozen=True)
+class UserPartial:
+    """What was heard so far of a turn that is still open. Each takes the place of the last."""
+
+    text: str
+    turn: int
+
+
+@dataclass(frozen=True)
 class UserSaid:
     text: str
     turn: int
@@ -147,6 +155,7 @@ class Closed:
 Output = (
     SpeechStarted
     | SpeechStopped
+    | UserPartial
     | UserSaid
     | ReplyStarted
     | EmotionShown

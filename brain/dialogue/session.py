@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from brain.dialogue.config import (
     rules,
     system_prompt,
 )
+from brain.dialogue.duty import Duty
 from brain.dialogue.ears import Ears, Understood
 from brain.dialogue.foresight import Foresight
 from brain.dialogue.history import History
@@ -75,6 +77,7 @@ class Session:
     def __init__(
         self, session_id: str, robot_id: str, engines: Engines, house: HouseRules,
         memory: RobotMemory, ahead: AheadCounters | None = None, listener: Listener | None = None,
+        duty: Duty | None = None,
     ) -> None:  # fmt: skip
         self.session_id = session_id
         self.robot_id = robot_id
@@ -100,7 +103,11 @@ class Session:
         self._shedding = False
         counters = ahead or AheadCounters()
         self._ears = Ears(
-            robot_id, engines.transcriber, post=self._inbox.put_nowait, counters=counters
+            robot_id,
+            engines.transcriber,
+            post=self._inbox.put_nowait,
+            counters=counters,
+            duty=duty or Duty(),
         )
         self._speaking = Speaking(
             robot_id,
@@ -294,13 +301,18 @@ class Session:
                 if not self._memory.history.tool_showed(effect.call_id, effect.picture):
                     self._album.too_many()
                 self._look_whether_seen()
+            case do.HearPartial():
+                sound = partial(self._microphone.take, effect.start, effect.end)
+                self._ears.hear_partial(effect, sound, language=self.config.language)
             case do.HearAhead():
-                sound = self._microphone.take(effect.start, effect.end)
+                sound = partial(self._microphone.take, effect.start, effect.end)
                 self._ears.hear_ahead(effect, sound, language=self.config.language)
             case do.PrepareReply():
                 self._prepare_reply(effect)
             case do.DropAhead():
                 self._ears.drop_ahead()
+                self._speaking.drop_prepared()
+            case do.DropPrepared():
                 self._speaking.drop_prepared()
             case do.StartReply():
                 self._start_reply(effect)
@@ -312,6 +324,7 @@ class Session:
                 self._later(self._house.tool_timeout_s, events.ToolsOverdue(effect.reply_id))
             case do.ForgetSound():
                 self._microphone.forget()
+                self._ears.forget()
 
     def _send(self, output: outputs.Output) -> None:
         self.outputs.put_nowait(output)

@@ -14,6 +14,7 @@ from weakref import WeakValueDictionary
 from brain.dialogue import outputs
 from brain.dialogue.ahead import AheadCounters
 from brain.dialogue.config import HouseRules, SessionConfig
+from brain.dialogue.duty import Duty
 from brain.dialogue.history import History
 from brain.dialogue.listener import Listener
 from brain.dialogue.memory import Claim, Kept, MemoryStore, RobotMemory
@@ -102,6 +103,7 @@ class Sessions:
         self.counters = SessionCounters()
         self.ahead = AheadCounters()
         self._listener = Listener(engines.detector)
+        self.duty = Duty()
         self._engines = engines
         self._max_sessions = max_sessions
         self._per_address = per_address
@@ -172,6 +174,7 @@ class Sessions:
                 memory,
                 self.ahead,
                 self._listener,
+                self.duty,
             )
             connection = Connection(session, resumed, caller or Caller(), address)
             self._open[known] = connection

@@ -109,7 +109,9 @@ class Speaking:
     # -- the reply -----------------------------------------------------------------------------
 
     def prepare(self, brief: Brief) -> None:
-        """Begin a reply that may come true; nobody is told."""
+        """Begin a reply that may come true, unless it is begun; nobody is told."""
+        if self._prepared is not None and self._prepared.answers(brief):
+            return
         self.drop_prepared()
         outbox, ticket = Outbox(self._post), Ticket(self._robot, Priority.SPECULATION)
         task = self._task(brief, ticket, outbox.post, Playback(), outbox.released)

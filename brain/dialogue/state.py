@@ -16,12 +16,17 @@ def samples(ms: float) -> int:
     return int(ms * RATE / 1000)
 
 
+# Speech before the first partial transcript of a turn; two of them are at least so far apart.
+PARTIAL_EVERY = samples(256)
+
+
 @dataclass(frozen=True)
 class Rules:
     """How turns are taken. All in samples at 16 kHz.
 
     silence: this much of it after speech ends the turn. tentative: after this much the answer is
-    made ahead (0: never). min_speech: less is no speech.
+    made ahead (0: never). partials: what is said is heard while it is being said. min_speech: less
+    is no speech.
     barge_in: this much speech stops a reply. gap: silence that uncertain speech survives.
     pre_roll: kept from before the onset. post_roll: kept after the last speech.
     max_utterance: then it is processed. deaf_in_reply: the microphone is deaf while sound comes
@@ -30,6 +35,7 @@ class Rules:
 
     silence: int = samples(500)
     tentative: int = 0
+    partials: bool = False
     min_speech: int = samples(96)
     barge_in: int = samples(300)
     gap: int = samples(200)
@@ -41,10 +47,20 @@ class Rules:
 
 
 @dataclass(frozen=True)
+class Partial:
+    """What was heard of an utterance up to the sample `end`. `stable`: the same as before that."""
+
+    text: str
+    end: int
+    stable: bool
+
+
+@dataclass(frozen=True)
 class Utterance:
     """What is being said. `start`, `end`: first sample kept, end of the last speech frame.
 
-    `voiced`: samples of speech so far. `turn` 0: not certain yet that it is speech.
+    `voiced`: samples of speech so far. `turn` 0: not certain yet that it is speech. `partial`: what
+    was heard of it last.
     """
 
     start: int
@@ -52,6 +68,7 @@ class Utterance:
     voiced: int
     turn: int = 0
     revision: int = 0
+    partial: Partial | None = None
 
 
 @dataclass(frozen=True)
@@ -78,11 +95,14 @@ Floor = Idle | Listening | Pausing
 
 @dataclass(frozen=True)
 class Ahead:
-    """What runs ahead of the end of a turn that may not be over. `text`: None until it is heard."""
+    """What runs ahead of the end of a turn that may not be over. `text`: None until it is heard.
+    `hearing`: it is being heard, or was; until then there is but a reply to a partial transcript.
+    """
 
     turn: int
     revision: int
     text: str | None = None
+    hearing: bool = True
 
 
 @dataclass(frozen=True)
@@ -116,7 +136,8 @@ class ToolWait:
 class State:
     """Everything that turn-taking knows.
 
-    ahead: what runs ahead, while the user pauses.
+    ahead: what runs ahead, while the user pauses. prepared: what the reply that was begun ahead
+    answers; None if there is none.
     now: end of the last audio. free_from: audio before it is spoken for, or was not to be heard.
     answering: the turn whose transcript is awaited and will be answered; 0 for none.
     last_turn, last_reply: the last ids given. sounding: the robot's loudspeaker is at work.
@@ -130,6 +151,7 @@ class State:
     rules: Rules = field(default_factory=Rules)
     floor: Floor = field(default_factory=Idle)
     ahead: Ahead | None = None
+    prepared: str | None = None
     reply: Replying | None = None
     wait: ToolWait | None = None
     now: int = 0

@@ -43,6 +43,7 @@ from brain.dialogue.events import (
     Frame,
     Hangup,
     IdleSignal,
+    PartlyHeard,
     ReplyFailed,
     ReplyPlayed,
     Say,
@@ -68,6 +69,7 @@ from brain.dialogue.state import (
     ToolWait,
     Utterance,
 )
+from brain.dialogue.turn_partials import hear_partly, partly_heard
 from brain.dialogue.turn_parts import (
     Step,
     bounded,
@@ -122,6 +124,8 @@ def _stepped(state: State, event: Event) -> Step:
             return heard(state, event.turn, event.text)
         case Foreseen():
             return _foreseen(state, event)
+        case PartlyHeard():
+            return partly_heard(state, event)
         case TranscriptionFailed():
             return _transcription_failed(state, event)
         case CallMade():
@@ -162,7 +166,7 @@ def _frame(state: State, event: Frame) -> Step:
                 revision=utterance.revision + resumed,
             )
         state = replace(state, floor=Listening(utterance))
-        return then(certain(state), bounded)
+        return then(then(certain(state), bounded), hear_partly)
     if utterance is None:
         return state, ()
     silence = state.now - utterance.end
@@ -171,7 +175,8 @@ def _frame(state: State, event: Frame) -> Step:
             return replace(state, floor=Idle()), ()
     elif silence >= state.rules.silence:
         return commit(state)
-    return then(bounded(replace(state, floor=Pausing(utterance))), run_ahead)
+    paused = bounded(replace(state, floor=Pausing(utterance)))
+    return then(then(paused, hear_partly), run_ahead)
 
 
 def _sound(state: State, event: Sound) -> Step:
@@ -269,7 +274,9 @@ def _foreseen(state: State, event: Foreseen) -> Step:
     if ahead is None or (ahead.turn, ahead.revision) != (event.turn, event.revision):
         return state, ()
     state = replace(state, ahead=replace(ahead, text=event.text))
-    return state, (PrepareReply(event.turn, event.text),) if event.text else ()
+    if not event.text:
+        return state, ()
+    return replace(state, prepared=event.text), (PrepareReply(event.turn, event.text),)
 
 
 def _transcription_failed(state: State, event: TranscriptionFailed) -> Step:

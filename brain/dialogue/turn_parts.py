@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from brain.dialogue.effects import (
     DropAhead,
+    DropPrepared,
     Effect,
     EndReply,
     HearAhead,
@@ -85,7 +86,7 @@ def run_ahead(state: State) -> Step:
         or not utterance.turn
         or not state.rules.tentative
         or state.now - utterance.end < state.rules.tentative
-        or state.ahead is not None
+        or (state.ahead is not None and state.ahead.hearing)
         or state.reply is not None  # typed meanwhile: its engines are taken
     ):
         return state, ()
@@ -95,13 +96,18 @@ def run_ahead(state: State) -> Step:
 
 
 def in_time(state: State) -> Step:
-    """What runs ahead does so only while the pause lasts for which it was begun."""
+    """What runs ahead does so only while the pause lasts for which it was begun, or until it is
+    known what was said in the turn."""
     if state.ahead is None:
-        return state, ()
+        if state.prepared is None or state.answering:
+            return state, ()
+        return replace(state, prepared=None), (DropPrepared(),)
     utterance = the_utterance(state) if isinstance(state.floor, Pausing) else None
     if utterance is not None and _is_of(state.ahead, utterance) and state.reply is None:
-        return state, ()
-    return replace(state, ahead=None), (DropAhead(),)
+        if state.ahead.text != "" or state.prepared is None:
+            return state, ()
+        return replace(state, prepared=None), (DropPrepared(),)
+    return replace(state, ahead=None, prepared=None), (DropAhead(),)
 
 
 def _is_of(ahead: Ahead, utterance: Utterance) -> bool:
@@ -155,7 +161,8 @@ def start_reply(state: State, turn: int, kind: Kind, text: str = "") -> Step:
     state, ended = end_reply(state, "interrupted")
     if kind != "say":  # a word of the robot's app in between puts nothing off for ever
         state = replace(state, wait=None, answering=0)
-    state = replace(state, reply=Replying(reply_id, turn, kind), last_reply=reply_id)
+    reply = Replying(reply_id, turn, kind)
+    state = replace(state, reply=reply, last_reply=reply_id, prepared=None)
     return state, (*ended, StartReply(reply_id, turn, kind, text))
 
 

@@ -13,7 +13,8 @@ from brain.engines.ports import Cancelled, CancelToken, EngineBusy, Priority, Ti
 class AdmissionLimits:
     """`inflight` at once; a reply waits `queue_s` at most, and at most `queue_length` do.
 
-    A plan waits only for a speculation to let go, at most `eviction_s`. A ticket that doesn't wait
+    A plan waits only for a speculation to let go, at most `eviction_s`; a speculation only for what
+    was cancelled already, as long. A ticket that doesn't wait
     is sent away at once when more than `shed_beyond` others are at the engine or queue for it
     (None: when all places are taken); what was cancelled has `eviction_s` to let go and doesn't
     count. With `sheds_all` that holds for those that would wait, too.
@@ -79,11 +80,12 @@ class Admission:
             raise EngineBusy("The engine is busy: try again in a moment.")
         if self.inflight < self._limits.inflight and not self.queued:
             return self._grant(ticket)
-        patience = self._patience(ticket.rank, sheds=sheds)
+        rank = ticket.rank
+        patience = self._patience(rank, sheds=sheds)
         if patience <= 0:
             raise EngineBusy("The engine is busy: try again in a moment.")
         waiter = _Waiter(ticket, loop.time(), loop.create_future())
-        robots = self._waiting[ticket.rank]
+        robots = self._waiting[rank]
         robots.setdefault(ticket.robot, deque()).append(waiter)
 
         def give_up() -> None:
@@ -104,6 +106,8 @@ class Admission:
             raise
         if not done:
             self._forget(waiter)
+            if ticket.rank < rank:  # it has come true, and waits as what it is now
+                return await self.acquire(ticket)
             raise EngineBusy(f"The engine was busy for {patience:g} s: try again in a moment.")
         return waiter.granted.result()
 
@@ -127,14 +131,27 @@ class Admission:
         """How long a ticket may wait now, s; 0: not at all. `sheds`: it is within the threshold,
         or it would have been sent away."""
         if priority is Priority.SPECULATION:
-            return 0.0
+            return self._limits.eviction_s if self._room_is_being_made else 0.0
         if sheds and self._here < self._limits.inflight:
             return self._limits.eviction_s
         if priority is Priority.REPLY or sheds:
             return self._limits.queue_s if self.queued < self._limits.queue_length else 0.0
         leaving = sum(g.ticket.rank is Priority.SPECULATION for g in self._grants)
         free = self._limits.inflight - self.inflight
-        return self._limits.eviction_s if leaving + free > self.queued else 0.0
+        return self._limits.eviction_s if leaving + free > self._queued_in_earnest else 0.0
+
+    @property
+    def _room_is_being_made(self) -> bool:
+        """Whether somebody is letting go whose place nobody waits for."""
+        leaving = sum(g.ticket.cancel.cancelled and not g.evict.cancelled for g in self._grants)
+        free = self._limits.inflight - self.inflight
+        return leaving + free > self.queued
+
+    @property
+    def _queued_in_earnest(self) -> int:
+        """How many wait who aren't guessing."""
+        guesses = self._waiting[Priority.SPECULATION].values()
+        return self.queued - sum(len(waiters) for waiters in guesses)
 
     def _grant(self, ticket: Ticket) -> Grant:
         grant = Grant(ticket, asyncio.get_running_loop().time())
@@ -147,7 +164,7 @@ class Admission:
         leaving = sum(grant.evict.cancelled for grant in speculating)
         staying = [grant for grant in speculating if not grant.evict.cancelled]
         staying.sort(key=lambda grant: grant.since)
-        while staying and leaving < self.queued:
+        while staying and leaving < self._queued_in_earnest:
             staying.pop().evict.cancel()
             leaving += 1
 

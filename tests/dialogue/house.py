@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from brain.dialogue import outputs
 from brain.dialogue.ahead import AheadCounters
 from brain.dialogue.config import HouseRules
+from brain.dialogue.duty import Duty
 from brain.dialogue.history import History
 from brain.dialogue.listener import Listener
 from brain.dialogue.memory import RobotMemory
 from brain.dialogue.session import Engines, Session
+from brain.engines.ports import Transcriber
 from tests.dialogue.invariants import Witness
 from tests.scripted_engines import (
     ScriptedDetector,
@@ -86,7 +88,7 @@ class Robot:
 @asynccontextmanager
 async def a_session(
     *,
-    ears: ScriptedTranscriber | None = None,
+    ears: Transcriber | None = None,
     mind: ScriptedMind | None = None,
     mouth: ScriptedMouth | None = None,
     detector: ScriptedDetector | None = None,
@@ -95,6 +97,8 @@ async def a_session(
     mute: bool = False,
     ahead: AheadCounters | None = None,
     listener: Listener | None = None,
+    duty: Duty | None = None,
+    name: str = "robot-1",
 ) -> AsyncIterator[Robot]:
     """A session and its robot; checks at the end that nothing is left running."""
     engines = Engines(
@@ -104,8 +108,8 @@ async def a_session(
         None if mute else mouth or ScriptedMouth(),
     )
     session = Session(
-        "s-1", "robot-1", engines, house or HouseRules(), memory or RobotMemory(History()), ahead,
-        listener,
+        "s-1", name, engines, house or HouseRules(), memory or RobotMemory(History()), ahead,
+        listener, duty,
     )  # fmt: skip
     robot = Robot(session)
     others = asyncio.all_tasks()

@@ -18,6 +18,7 @@ class Witness:
     turns: int = 0
     seq: int = 0
     worded: bool = False
+    partial: str = ""
     is_closed: bool = False
 
     def see(self, output: outputs.Output) -> None:
@@ -53,9 +54,15 @@ class Witness:
                 assert self.active is None, "a barge-in ends the reply before the turn opens"
                 assert output.turn > self.turns, "turns must rise"
                 self.open_turn = self.turns = output.turn
+                self.partial = ""
             case outputs.SpeechStopped():
                 assert self.open_turn == output.turn, "speech stopped that had not started"
                 self.open_turn = None
+            case outputs.UserPartial():
+                assert self.open_turn == output.turn, "a partial transcript of no open turn"
+                assert output.text.strip(), "an empty partial transcript"
+                assert output.text != self.partial, "no news"
+                self.partial = output.text
             case outputs.UserSaid():
                 assert output.text.strip(), "an empty transcript"
             case outputs.Closed():

@@ -36,6 +36,11 @@ class TurnSettings(BaseModel):
         ge=0,
         le=5000,
     )
+    stt_partials: bool = _turn(
+        False,
+        "Hear what is said while it is being said, in at most half of the ears' time: the robot is"
+        " told (transcript_user_partial), and the answer is begun sooner still",
+    )
     pre_roll_ms: int = _turn(
         300,
         "Sound from before speech that is heard with it, so that no first word is lost",
