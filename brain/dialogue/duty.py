@@ -19,6 +19,7 @@ from brain.engines.ports import Ticket
 _WINDOW_S = 10.0
 # A robot that hasn't asked again after so long has nothing to be heard: frames are 32 ms apart.
 _FORGOTTEN_S = 0.25
+_SOON_S = 0.15
 _EPSILON_S = 1e-6
 
 
@@ -111,10 +112,16 @@ class Duty:
         if self._running is not None and self._running.ticket is ticket:
             self._running.wanted = True
 
-    def make_way(self) -> None:
-        """A whole turn is to be heard: whatever is under way, of any robot, goes."""
-        if self._running is not None and not self._running.wanted:
-            self._running.ticket.cancel.cancel()
+    def make_way(self, robot: str) -> None:
+        """A whole turn of this robot is to be heard: what is under way goes, unless it is a part of
+        that very turn, and soon done if it takes as long as the last one."""
+        running = self._running
+        if running is None or running.wanted:
+            return
+        left = running.began_at + self._last - _now()
+        soon = self._last > 0 and abs(left) <= _SOON_S
+        if running.ticket.robot != robot or not soon:
+            running.ticket.cancel.cancel()
 
     def _measure(self, began_at: float, ended_at: float) -> None:
         self._spans.append((began_at, ended_at))

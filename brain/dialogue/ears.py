@@ -82,14 +82,17 @@ class Ears:
         self, effect: do.HearAhead, sound: Callable[[], Sound], *, language: str | None
     ) -> None:
         """Hear `sound`, all that was said so far, on the guess that this was all. A partial
-        transcript that is of all of it, or will be, is that."""
+        transcript that is of all of it, or will be, is that. One of less goes, or is waited for if
+        it is nearly there: it is worth a guess."""
         self.drop_ahead()
         self._counters.started += 1
         begun = self._partials.take_over(effect.turn, effect.revision)
         if begun is None:
-            self._duty.make_way()
+            self._duty.make_way(self._robot)
             ticket = Ticket(self._robot, Priority.SPECULATION)
-            task = self._spawn(self._transcribed_ahead(effect.turn, sound(), language, ticket))
+            after = self._partials.under_way
+            hearing = self._transcribed_ahead(effect.turn, sound(), language, ticket, after)
+            task = self._spawn(hearing)
             begun = Begun(effect.turn, effect.revision, ticket, _now(), task)
         self._ahead = begun
         self._spawn(self._foresee(begun))
@@ -154,9 +157,16 @@ class Ears:
             self._post(Understood(event, begun.stt_ms))
 
     async def _transcribed_ahead(
-        self, turn: int, sound: Sound, language: str | None, ticket: Ticket
+        self,
+        turn: int,
+        sound: Sound,
+        language: str | None,
+        ticket: Ticket,
+        after: asyncio.Task[Transcript | None] | None,
     ) -> Transcript | None:
         """None if it came to nothing: then it is heard at the end, as without."""
+        if after is not None:
+            await asyncio.wait({after})
         try:
             return await self._transcribed(sound, language, ticket)
         except EngineError:

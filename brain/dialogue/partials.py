@@ -98,9 +98,9 @@ class Partials:
         ticket = Ticket(self._robot, Priority.SPECULATION)
         self._duty.began(ticket)
         task = self._spawn(self._hear(effect, sound(), language, ticket))
-        begun = self._begun = Begun(effect.turn, effect.revision, ticket, _now(), task)
+        self._begun = Begun(effect.turn, effect.revision, ticket, _now(), task)
         self._whole = effect.pausing
-        task.add_done_callback(lambda _: self._duty.ended(ticket, heard=not begun.failed))
+        task.add_done_callback(lambda _: self._duty.ended(ticket, heard=False))
 
     def take_over(self, turn: int, revision: int) -> Begun | None:
         """What is heard of all of the turn up to its pause, or was; it is no partial any more."""
@@ -111,6 +111,11 @@ class Partials:
             return None
         self._duty.taken_over(begun.ticket)
         return begun
+
+    @property
+    def under_way(self) -> asyncio.Task[Transcript | None] | None:
+        """What hears a part of the turn just now."""
+        return self._begun.task if self._begun is not None else None
 
     def stop(self) -> None:
         """The turn is over."""
@@ -136,6 +141,7 @@ class Partials:
         except Exception:
             log.exception("hearing turn %d while it is open broke", effect.turn)
             return None
+        self._duty.ended(ticket, heard=True)  # before anybody asks for more
         heard = events.PartlyHeard(effect.turn, transcript.text.strip(), effect.end)
         self._post(heard, round((_now() - started) * 1000, 1))
         return transcript

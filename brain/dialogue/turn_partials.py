@@ -41,7 +41,7 @@ def hear_partly(state: State) -> Step:
     if not state.rules.partials or utterance is None or not utterance.turn:
         return state, ()
     if isinstance(state.floor, Listening):
-        if utterance.voiced < PARTIAL_EVERY:
+        if utterance.voiced < PARTIAL_EVERY or state.ahead is not None:  # that goes first
             return state, ()
         return state, (_hear(utterance, state.now, pausing=False),)
     silence, tentative = state.now - utterance.end, state.rules.tentative

@@ -78,6 +78,23 @@ class Conversation(RuleBasedStateMachine):
             turn, revision = turn - back, revision - 1
         self.witness.take(events.Foreseen(turn, revision, text))
 
+    @rule(
+        words=st.sampled_from(["hello", "hello robot"]),
+        spoken=st.integers(8, 16),
+        unheard=st.integers(0, 4),
+        silent=st.integers(1, 6),
+        heard=st.sampled_from([None, "", "hello", "hello robot"]),
+    )
+    def a_pause(
+        self, words: str, spoken: int, unheard: int, silent: int, heard: str | None
+    ) -> None:
+        """The user speaks, is partly heard, pauses, and is heard whole, perhaps: in this order."""
+        self.frames(True, spoken)
+        self.take(events.PartlyHeard(self.state.last_turn, words, self.state.now - unheard * FRAME))
+        self.frames(False, silent)
+        if heard is not None and self.ahead is not None:
+            self.take(events.Foreseen(*self.ahead, heard))
+
     @rule(turn=st.integers(0, 12), text=st.sampled_from(["", "hello"]))
     def transcribed(self, turn: int, text: str) -> None:
         self.witness.take(events.Transcribed(turn, text))
