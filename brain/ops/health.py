@@ -55,7 +55,8 @@ def health(
     That a lower rung answers in its stead does not make it reached. `ollama`: its server is chosen
     and there, if only to fetch the model. `orpheus_enabled`: it may speak, if it is there.
     `orpheus_vram_free_gb`: free GPU memory in GB, None where it isn't known. `counters`: objects
-    added as they stand (`plan_admission`, `converse_sessions`, `speculation`), by those who count.
+    added as they stand (`plan_admission`, `converse_sessions`, `speculation`, `partials`), by those
+    who count.
     """
     llm = _of(engines, "llm")
     stt = _of(engines, "stt")

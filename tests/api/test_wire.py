@@ -145,6 +145,7 @@ def test_a_tool_result_is_text_or_json(output: Any, text: str) -> None:
 OUTPUTS: list[outputs.Output] = [
     outputs.SpeechStarted(1),
     outputs.SpeechStopped(1),
+    outputs.UserPartial("hel", 1),
     outputs.UserSaid("hello", 1),
     outputs.ReplyStarted(1, 2),
     outputs.EmotionShown(Emotion("happy", 0.8), ("nod",), 2),

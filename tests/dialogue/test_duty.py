@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
@@ -79,7 +80,7 @@ def test_half_of_the_lane_and_each_robot_its_share(
         all_of_them, lane = await speaking(robots, ears, duty, sound)
         during = [span for span in ears.calls if span[1] < 8.0]
         assert most_of(during, 3.0) <= 0.5 + ears_s / 3.0 + 0.001
-        for (_, end), (start, _) in zip(during, during[1:], strict=False):
+        for (_, end), (start, _) in itertools.pairwise(during):
             assert start - end >= ears_s - 0.001, "no rest after a partial"
         told = [len(robot.all(outputs.UserPartial)) for robot in all_of_them]
         assert min(told) >= 1

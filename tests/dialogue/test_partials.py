@@ -225,7 +225,7 @@ def test_nothing_was_said_after_all() -> None:
     run_virtual(main())
 
 
-@pytest.mark.parametrize("pause_ms", (64, 96, 160, 288, 480))
+@pytest.mark.parametrize("pause_ms", [64, 96, 160, 288, 480])
 def test_a_user_who_goes_on_is_heard_whole_and_answered_once(pause_ms: int) -> None:
     async def main() -> None:
         memory = RobotMemory(History())

@@ -69,6 +69,21 @@ def test_the_answer_is_begun_before_the_end(ms: int, early: int) -> None:
     run_virtual(main())
 
 
+@pytest.mark.setting("STT_PARTIALS")
+@pytest.mark.parametrize("on", [False, True])
+def test_what_is_said_is_told_while_it_is_being_said(on: bool) -> None:
+    async def main() -> None:
+        ears = ScriptedTranscriber(["hello"])
+        async with a_session(house=house(stt_partials=on), ears=ears) as robot:
+            await robot.speak(speech(1_600))
+            assert [partial.text for partial in robot.all(outputs.UserPartial)] == ["hello"] * on
+            assert bool(ears.heard) == on
+            await robot.speak(silence(700))
+            await robot.until(outputs.ReplyDone)
+
+    run_virtual(main())
+
+
 @pytest.mark.setting("VAD_SILENCE_MS")
 @pytest.mark.parametrize("silence_ms", [200, 500, 900])
 def test_the_silence_that_ends_an_utterance(silence_ms: int) -> None:

@@ -15,14 +15,18 @@ from robot_client.messages import (
     SpeechStarted,
     SpeechStopped,
     TranscriptUser,
+    TranscriptUserPartial,
 )
 from robot_client.pcm import PCM, to_float
+from robot_client.screen import clipped, printable
 from robot_client.turns import TURN_ENDING_ERRORS
 
 FLOOR_DB = -60.0
 PEAK_HOLD_S = 1.5
 PEAK_FALL_DB_S = 20.0
 BAR = 20
+_WORDS = 40
+"""Columns of the line for what is being heard."""
 
 Doing = Literal["no brain", "listens", "hears you", "thinks", "speaks"]
 
@@ -60,6 +64,7 @@ class Attention:
 
     def __init__(self) -> None:
         self._doing: Doing = "no brain"
+        self._words = ""
 
     def see(self, event: object) -> None:
         """An event of the connection."""
@@ -68,15 +73,22 @@ class Attention:
         elif isinstance(event, (Ready, ReplyDone)):
             self._doing = "listens"
         elif isinstance(event, SpeechStarted):
-            self._doing = "hears you"
+            self._doing, self._words = "hears you", ""
+        elif isinstance(event, TranscriptUserPartial):
+            self._words = clipped(printable(event.text), _WORDS, keep_end=True)
         elif isinstance(event, (SpeechStopped, TranscriptUser, ReplyStarted)):
             self._doing = "thinks"
         elif isinstance(event, ErrorMessage) and event.code in TURN_ENDING_ERRORS:
             self._doing = "listens"
 
-    def doing(self, *, sounding: bool) -> Doing:
-        """The state in a word; `sounding`: sound waits for the speaker."""
-        return "speaks" if sounding and self._doing != "no brain" else self._doing
+    def doing(self, *, sounding: bool) -> str:
+        """The state in a word or two, and what is being heard; `sounding`: sound waits for the
+        speaker."""
+        if sounding and self._doing != "no brain":
+            return "speaks"
+        if self._doing == "hears you" and self._words:
+            return f"hears: {self._words}"
+        return self._doing
 
 
 def meter_line(level: Level, doing: str, now: float) -> str:

@@ -169,7 +169,7 @@ class Talk:
     def _show(self) -> None:
         if self._screen.live:
             now = time.monotonic()
-            doing: str = self._attention.doing(sounding=not self._conversation.playback.empty)
+            doing = self._attention.doing(sounding=not self._conversation.playback.empty)
             if self._gate is not None and self._gate.talking:
                 doing = "ON AIR"
             self._screen.status(meter_line(self._level, doing, now))

@@ -26,6 +26,7 @@ from robot_client.messages import (
     ReplyStarted,
     SpeechStarted,
     SpeechStopped,
+    TranscriptUserPartial,
 )
 from robot_client.meter import Attention, Level, meter_line
 from robot_client.screen import Screen, clipped, printable, width
@@ -185,12 +186,15 @@ def test_what_the_robot_is_about() -> None:
         (None, False, "no brain"),
         (Ready(), False, "listens"),
         (SpeechStarted(1), False, "hears you"),
+        (TranscriptUserPartial("what is\x1b", 1), False, "hears: what is\N{REPLACEMENT CHARACTER}"),
+        (TranscriptUserPartial("w" * 50 + " name", 1), False, "hears: " + "w" * 35 + " name"),
         (SpeechStopped(1), False, "thinks"),
         (ErrorMessage("bad_audio"), False, "thinks"),
         (ReplyStarted(1, 1), False, "thinks"),
         (ReplyStarted(1, 1), True, "speaks"),
         (ReplyDone(1, "completed"), True, "speaks"),
         (ReplyDone(1, "completed"), False, "listens"),
+        (SpeechStarted(2), False, "hears you"),
         (SpeechStopped(2), False, "thinks"),
         (ErrorMessage("not_understood"), False, "listens"),
         (Disconnected("gone", 1.0), True, "no brain"),
