@@ -271,7 +271,9 @@ def _change_rules(state: State, event: ChangeRules) -> Step:
 
 def _foreseen(state: State, event: Foreseen) -> Step:
     ahead = state.ahead
-    if ahead is None or (ahead.turn, ahead.revision) != (event.turn, event.revision):
+    if ahead is None or not ahead.hearing:
+        return state, ()
+    if (ahead.turn, ahead.revision) != (event.turn, event.revision):
         return state, ()
     state = replace(state, ahead=replace(ahead, text=event.text))
     if not event.text:

@@ -47,8 +47,8 @@ def hear_partly(state: State) -> Step:
     silence, tentative = state.now - utterance.end, state.rules.tentative
     if not tentative or silence < min(_PAUSE, tentative) or state.reply is not None:
         return state, ()
-    if silence >= tentative:  # it is heard in any case
-        return guess(state)
+    if silence >= tentative or (state.ahead is not None and state.ahead.hearing):
+        return guess(state)  # all of it is heard in any case
     end = min(state.now, utterance.end + state.rules.post_roll)
     return then((state, (_hear(utterance, end, pausing=True),)), guess)
 
@@ -56,7 +56,7 @@ def hear_partly(state: State) -> Step:
 def partly_heard(state: State, event: PartlyHeard) -> Step:
     """So much was heard of the turn, if it is still open."""
     utterance = the_utterance(state)
-    if utterance is None or utterance.turn != event.turn or not event.text:
+    if utterance is None or not utterance.turn or utterance.turn != event.turn or not event.text:
         return state, ()
     last = utterance.partial
     stable = last is not None and same_words(last.text, event.text)

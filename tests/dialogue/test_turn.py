@@ -35,7 +35,7 @@ class Conversation(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.witness = StepWitness(State(rules=Rules(tentative=samples(128))))
+        self.witness = StepWitness(State(rules=Rules(tentative=samples(128), partials=True)))
 
     @property
     def state(self) -> State:
@@ -61,13 +61,17 @@ class Conversation(RuleBasedStateMachine):
         push=st.booleans(),
         longest=st.sampled_from([2_000, 30_000]),
         tentative=st.sampled_from([0, 96, 160]),
+        partials=st.booleans(),
     )
-    def change_rules(self, deaf: bool, push: bool, longest: int, tentative: int) -> None:
+    def change_rules(
+        self, deaf: bool, push: bool, longest: int, tentative: int, partials: bool
+    ) -> None:
         changed = Rules(
             deaf_in_reply=deaf,
             push_to_talk=push,
             max_utterance=samples(longest),
             tentative=samples(tentative),
+            partials=partials,
         )
         self.witness.take(events.ChangeRules(changed))
 
@@ -79,21 +83,13 @@ class Conversation(RuleBasedStateMachine):
         self.witness.take(events.Foreseen(turn, revision, text))
 
     @rule(
-        words=st.sampled_from(["hello", "hello robot"]),
-        spoken=st.integers(8, 16),
-        unheard=st.integers(0, 4),
-        silent=st.integers(1, 6),
-        heard=st.sampled_from([None, "", "hello", "hello robot"]),
+        text=st.sampled_from(["", "hello", "hello robot"]),
+        late=st.integers(0, 1),
+        unheard=st.integers(0, 20),
     )
-    def a_pause(
-        self, words: str, spoken: int, unheard: int, silent: int, heard: str | None
-    ) -> None:
-        """The user speaks, is partly heard, pauses, and is heard whole, perhaps: in this order."""
-        self.frames(True, spoken)
-        self.take(events.PartlyHeard(self.state.last_turn, words, self.state.now - unheard * FRAME))
-        self.frames(False, silent)
-        if heard is not None and self.ahead is not None:
-            self.take(events.Foreseen(*self.ahead, heard))
+    def partly_heard(self, text: str, late: int, unheard: int) -> None:
+        end = max(0, self.state.now - unheard * FRAME)
+        self.witness.take(events.PartlyHeard(self.state.last_turn - late, text, end))
 
     @rule(turn=st.integers(0, 12), text=st.sampled_from(["", "hello"]))
     def transcribed(self, turn: int, text: str) -> None:

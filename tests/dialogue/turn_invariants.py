@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 from brain.dialogue import effects, events
 from brain.dialogue.effects import Effect
-from brain.dialogue.outputs import Problem, SpeechStarted, SpeechStopped, UserSaid
-from brain.dialogue.state import FRAME, Idle, Pausing, Rules, State
+from brain.dialogue.outputs import Problem, SpeechStarted, SpeechStopped, UserPartial, UserSaid
+from brain.dialogue.state import FRAME, PARTIAL_EVERY, Idle, Listening, Pausing, Rules, State
 from brain.dialogue.turn import step
 
 # What may begin a reply of each kind, and end one for each reason.
@@ -44,7 +44,9 @@ class StepWitness:
 
     spoken: ends of the frames of speech that make up what is being said. heard_to: end of the
     newest sound that was used. deaf_to: end of the newest sound that was not to be heard. ahead:
-    turn and revision of what runs ahead. The numbers in messages are those of DESIGN's invariants.
+    turn and revision of what is heard ahead. prepared: what the reply that was begun ahead answers.
+    partial: what the robot was told of the open turn. The numbers in messages are those of DESIGN's
+    invariants.
     """
 
     state: State = field(default_factory=State)
@@ -55,6 +57,8 @@ class StepWitness:
     open_turn: int | None = None
     ahead: tuple[int, int] | None = None
     foreseen: str | None = None
+    prepared: str | None = None
+    partial: str | None = None
     spoken: list[int] = field(default_factory=list)
     heard_to: int = 0
     deaf_to: int = 0
@@ -113,13 +117,16 @@ class StepWitness:
                 assert 0 < self.state.rules.tentative <= event.end - self.spoken[-1], "too early"
                 self._all_sound(effect)
                 self.ahead, self.foreseen = (effect.turn, effect.revision), None
+            case effects.HearPartial():
+                self._hear_partly(effect)
             case effects.PrepareReply():
-                assert isinstance(event, events.Foreseen)
-                assert self.ahead == (event.turn, event.revision), "an answer to a stale guess"
-                assert effect.text == event.text
+                self._prepare(effect, event)
             case effects.DropAhead():
-                assert self.ahead is not None, "nothing runs ahead"
-                self.ahead = None
+                assert before.ahead is not None, "nothing runs ahead"
+                self.ahead = self.prepared = None
+            case effects.DropPrepared():
+                assert self.prepared is not None, "nothing is prepared"
+                self.prepared = None
             case effects.StartReply():
                 self._begin(effect, event, before)
             case effects.EndReply():
@@ -135,7 +142,13 @@ class StepWitness:
                 assert self.open_turn is None
                 assert self.active is None, "4: a barge-in ends the reply first"
                 assert turn == before.last_turn + 1 == self.state.last_turn, "turns count on"
-                self.open_turn = turn
+                self.open_turn, self.partial = turn, None
+            case effects.Send(UserPartial(text, turn)):
+                assert isinstance(event, events.PartlyHeard)
+                assert self.open_turn == turn, "a partial transcript of no open turn"
+                assert text == event.text != self.partial, "no news"
+                assert text, "nothing was heard"
+                self.partial = text
             case effects.Send(SpeechStopped(turn)):
                 assert self.open_turn == turn
                 self.open_turn = None
@@ -153,7 +166,31 @@ class StepWitness:
             assert not before.under_way, "an idle robot that isn't"
             assert before.wait is None
         self.begun.append(effect.reply_id)
+        self.prepared = None  # it is this one, or goes
         self.active, self.failing = effect, effect.kind == "apology"
+
+    def _hear_partly(self, effect: effects.HearPartial) -> None:
+        assert self.state.rules.partials
+        assert self.open_turn == effect.turn, "a partial of a turn that isn't open"
+        assert self.ahead is None, "a partial of what is being heard whole"
+        assert len(self.spoken) * FRAME >= PARTIAL_EVERY or effect.pausing, "too early"
+        assert isinstance(self.state.floor, Pausing if effect.pausing else Listening)
+        assert self.active is None or not effect.pausing, "a guess beside a reply"
+        self._all_sound(effect)
+
+    def _prepare(self, effect: effects.PrepareReply, event: events.Event) -> None:
+        assert self.open_turn == effect.turn, "an answer to a turn that isn't open"
+        assert isinstance(self.state.floor, Pausing), "an answer to one who goes on"
+        assert self.active is None, "an answer beside a reply"
+        assert effect.text, "an answer to nothing"
+        if isinstance(event, events.Foreseen):
+            assert self.ahead == (event.turn, event.revision), "an answer to a stale guess"
+            assert effect.text == event.text
+        else:
+            assert isinstance(event, events.Frame | events.PartlyHeard)
+            assert effect.text == self.partial != self.prepared, "no news"
+            assert self.ahead is None or self.foreseen is None, "the whole is known"
+        self.prepared = effect.text
 
     def _end(self, effect: effects.EndReply, event: events.Event) -> None:
         assert self._active_id == effect.reply_id, "2: a terminal for no active reply"
@@ -176,7 +213,9 @@ class StepWitness:
         self.spoken, self.heard_to = [], effect.end
         self.longest = self.state.rules.max_utterance
 
-    def _all_sound(self, effect: effects.HearAhead | effects.StartTranscription) -> None:
+    def _all_sound(
+        self, effect: effects.HearAhead | effects.HearPartial | effects.StartTranscription
+    ) -> None:
         assert self.heard_to <= effect.start < effect.end, "6: sound used twice"
         assert effect.end <= self.state.now, "6: sound that never came"
         assert effect.start >= self.deaf_to, "what was not to be heard"
@@ -211,7 +250,11 @@ class StepWitness:
         fresh = (event.turn, event.revision) == self.ahead
         if fresh:
             self.foreseen = event.text
-        asked = [effects.PrepareReply(event.turn, event.text)] if fresh and event.text else []
+        asked: list[Effect] = []
+        if fresh and event.text:
+            asked = [effects.PrepareReply(event.turn, event.text)]
+        elif fresh and before.prepared is not None:
+            asked = [effects.DropPrepared()]
         assert list(wanted) == asked, "nobody is told of a guess"
 
     def _transcribed(
@@ -291,7 +334,13 @@ class StepWitness:
         turn = 0 if isinstance(floor, Idle) else floor.utterance.turn
         assert (self.open_turn or 0) == turn, "4: speech started if and only if a turn is open"
         ahead = state.ahead
-        assert ((ahead.turn, ahead.revision) if ahead else None) == self.ahead
+        heard = ahead is not None and ahead.hearing
+        assert ((ahead.turn, ahead.revision) if ahead and heard else None) == self.ahead
+        assert state.prepared == self.prepared
+        if self.prepared is not None:
+            assert ahead or state.answering, "an answer that nobody will want"
+            assert self.foreseen != "" or not heard, "an answer to nothing"
+            assert self.active is None
         assert ahead is None or isinstance(floor, Pausing), "a guess beyond its pause"
         assert not state.deaf or isinstance(floor, Idle), "half an utterance in a deaf ear"
         assert (state.reply.reply_id if state.reply else None) == self._active_id

@@ -45,6 +45,7 @@ def a_rule(rng: random.Random) -> Rules:
         silence=rng.choice((3, 5, 9)) * FRAME,
         tentative=rng.choice((0, 1, 2, 2, 4)) * FRAME,
         max_utterance=rng.choice((10, 24, 60)) * FRAME,
+        partials=rng.random() < 0.7,
         deaf_in_reply=rng.random() < 0.3,
         push_to_talk=rng.random() < 0.15,
     )
@@ -87,6 +88,19 @@ def _foreseen(rng: random.Random, witness: StepWitness) -> Iterator[Item]:
     if rng.random() < 0.2:
         turn, revision = turn - rng.randint(0, 1), revision - 1
     yield events.Foreseen(turn, revision, rng.choice(("", "hello", "hello", "hello")))
+
+
+def _partly_heard(rng: random.Random, witness: StepWitness) -> Iterator[Item]:
+    turn = witness.state.last_turn - (rng.random() < 0.2)
+    text = rng.choice(("", "hello", "hello", "hello robot"))
+    yield events.PartlyHeard(turn, text, max(0, witness.state.now - rng.randint(0, 5) * FRAME))
+
+
+def _partly_heard_pause(rng: random.Random, witness: StepWitness) -> Iterator[Item]:
+    """The user speaks for a while, is heard meanwhile, and pauses."""
+    yield from frames(speech=True, most=12)(rng, witness)
+    yield from _partly_heard(rng, witness)
+    yield from frames(speech=False, most=4)(rng, witness)
 
 
 def _reply_id(rng: random.Random, witness: StepWitness) -> int:
@@ -144,6 +158,8 @@ MOVES: tuple[tuple[int, Draw], ...] = (
     (8, _transcribed),
     (2, _ears_fail),
     (6, _foreseen),
+    (3, _partly_heard),
+    (5, _partly_heard_pause),
     (5, _played),
     (3, _failed),
     (4, _call),
