@@ -215,7 +215,7 @@ def test_nothing_was_said_after_all() -> None:
         mind = ScriptedMind([REPLY])
         ears = ScriptedTranscriber([SAID] * 4 + [""])
         async with a_session(ears=ears, mind=mind, house=PARTIALS) as robot:
-            await robot.speak(said(1_376)[: -16 * 2_000], chunk_ms=32)
+            await robot.speak(said(1_376)[: -16 * 1_900], chunk_ms=32)
             (problem,) = robot.all(outputs.Problem)
             assert problem.code == "not_understood"
             assert mind.asked
@@ -266,7 +266,7 @@ def test_a_partial_that_hangs_holds_up_nobody(good: int) -> None:
 
 
 @pytest.mark.parametrize("ears_s", [0.3, 0.6, 1.5])
-@pytest.mark.parametrize("speech_ms", [320, 640, 1_376, 3_008])
+@pytest.mark.parametrize("speech_ms", [640, 3_008])
 def test_slow_ears_are_hardly_slower_with_them(ears_s: float, speech_ms: int) -> None:
     """One that is nearly done when the user has fallen silent is waited for: 150 ms at most."""
     without = max(128 + ears_s * 1_000, 512) + ANSWER_MS
@@ -313,7 +313,7 @@ async def push_to_talk(robot: Robot) -> None:
     robot.session.configure({"turn_detection": None})
 
 
-@pytest.mark.parametrize("after_ms", [-500, 50, 100, 200, 500, 560])
+@pytest.mark.parametrize("after_ms", [-500, 50, 150, 560])
 @pytest.mark.parametrize("act", [cancel, clear, typed, end, hang_up, push_to_talk])
 def test_whatever_happens_at_whatever_moment_nothing_is_left_over(
     act: Callable[[Robot], object], after_ms: int

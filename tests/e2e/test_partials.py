@@ -6,7 +6,6 @@ import asyncio
 import re
 from collections.abc import Iterator
 
-import numpy as np
 import pytest
 
 from tests.e2e.pocket import Brain, a_pocket_brain, spoken
@@ -31,26 +30,23 @@ def test_what_is_said_is_told_while_it_is_being_said(brain: Brain) -> None:
 
     async def main() -> None:
         async with a_robot(brain.address, "?robot_id=partials") as robot:
-            for turn in (1, 2):
-                await robot.speak(spoken(sentence), paced=True)
-                done = await robot.next("reply_done", seconds=30)
-                assert done["reason"] == "completed"
-                of_turn = [m for m in robot.seen if m.get("turn") == turn]
-                kinds = [message["type"] for message in of_turn]
-                opened = kinds.index("speech_started"), kinds.index("speech_stopped")
-                partials = [m["text"] for m in of_turn if m["type"] == "transcript_user_partial"]
-                assert partials
-                told = [i for i, kind in enumerate(kinds) if kind == "transcript_user_partial"]
-                assert all(opened[0] < i < opened[1] for i in told)
-                (heard,) = [m["text"] for m in of_turn if m["type"] == "transcript_user"]
-                assert words(heard) == words(sentence)
-                assert words(partials[-1]) == words(heard)
-                await robot.speak(np.zeros(8_000, np.int16), paced=True)
+            await robot.speak(spoken(sentence), paced=True)
+            done = await robot.next("reply_done", seconds=30)
+            assert done["reason"] == "completed"
+            kinds = [message["type"] for message in robot.seen]
+            opened, closed = kinds.index("speech_started"), kinds.index("speech_stopped")
+            told = [i for i, kind in enumerate(kinds) if kind == "transcript_user_partial"]
+            assert told
+            assert all(opened < i < closed for i in told)
+            assert all(robot.seen[i]["turn"] == robot.seen[opened]["turn"] for i in told)
+            (heard,) = [m["text"] for m in robot.seen if m["type"] == "transcript_user"]
+            assert words(heard) == words(sentence)
+            assert words(robot.seen[told[-1]]["text"]) == words(heard)
 
     asyncio.run(main())
     _, health = brain.get("/health")
     told = health["partials"]
-    assert told["begun"] >= told["heard"] >= 2
+    assert told["begun"] >= told["heard"] >= 1
     assert told["busy_ms"] > 0
     # In any 10 s no more than half, and one that was under way.
     assert 0 < told["most_of_10_s"] < 0.6
