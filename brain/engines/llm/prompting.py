@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Protocol
 
 from brain.engines.llm.chat_prompt import ChatTemplate, TemplateRefused
@@ -16,6 +17,8 @@ _FALLBACK = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n"
     "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+# Texts whose tokens are remembered: all but the newest of a prompt have been in the last one.
+_TEXTS = 1024
 # A model that begins another turn has ended its own.
 _TURN_OPENERS = ("<|im_start|>", "<|start_header_id|>", "<start_of_turn>")
 
@@ -64,6 +67,7 @@ class Prompter:
     ) -> None:
         self._model = model
         self._look = look
+        self._tokens = lru_cache(_TEXTS)(self._tokenized)
         self.control, defined = model.special_tokens()
         self.template = model.chat_template or _FALLBACK
         bos, eos = model.bos_and_eos()
@@ -97,14 +101,16 @@ class Prompter:
                         patches.append((len(cells), piece))
                     cells += piece.ids if isinstance(piece, Patch) else piece
                 continue
-            text, special = segment.text, segment.trusted
-            tokens = self._model.tokenize(text, special=special, continues=bool(cells))
-            if not cells and bos is not None and tokens[:1] != [bos]:
-                tokens.insert(0, bos)
+            tokens = self._tokens(segment.text, segment.trusted, bool(cells))
+            if not cells and bos is not None and tokens[:1] != (bos,):
+                cells.append(bos)
             cells += tokens
         if cells and cells[-1] < 0:
             raise EngineFailed("The chat template ends with a picture: nothing can follow it.")
         return Prompt(cells, Patches(patches), tuple(pictures))
+
+    def _tokenized(self, text: str, special: bool, continues: bool) -> tuple[int, ...]:
+        return tuple(self._model.tokenize(text, special=special, continues=continues))
 
     def ends(self, token: int) -> bool:
         """Whether the reply ends with `token`."""
