@@ -17,7 +17,7 @@ from brain.engines.ports import VoiceDetector, VoiceStream
 
 log = logging.getLogger(__name__)
 
-_TICK_S = 0.010
+_TICK_S = 0.016
 """A frame waits no longer than this for those of other robots."""
 _FEW = 4
 """Up to so many robots no frame waits: what it would save isn't worth it."""

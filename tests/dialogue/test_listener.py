@@ -170,7 +170,7 @@ def test_a_turn_is_the_same_among_many_at_most_a_tick_later(robots: int, chunk_m
     # The frames that decide it end at 320 + 3 x 32 ms and, of the silence, at 960 + 16 x 32 ms; a
     # chunk comes when it begins, here.
     begins = [int(at / chunk_ms - 1e-9) * chunk_ms / 1000 for at in (416, 1_472)]
-    late = 0.0 if robots == 1 else 0.010
+    late = 0.0 if robots == 1 else 0.016
     for found in run_virtual(main()):
         for at, expected in zip(found, begins, strict=True):
             assert expected - 1e-6 <= at <= expected + late + 1e-6

@@ -24,7 +24,7 @@ from brain.api.token import Tokens
 from brain.dialogue.config import HouseRules
 from brain.dialogue.session import Engines
 from brain.dialogue.sessions import Sessions
-from brain.engines.ports import LanguageModel, Synthesizer, Transcriber
+from brain.engines.ports import LanguageModel, Synthesizer, Transcriber, VoiceDetector
 from brain.web import http_server
 from tests.scripted_engines import (
     ScriptedDetector,
@@ -92,6 +92,7 @@ class Robot:
 @contextlib.asynccontextmanager
 async def a_brain(
     *,
+    detector: VoiceDetector | None = None,
     ears: Transcriber | None = None,
     mind: LanguageModel | None = None,
     mouth: Synthesizer | None = None,
@@ -106,7 +107,7 @@ async def a_brain(
     `/converse` is beside it, on the same sessions.
     """
     engines = Engines(
-        ScriptedDetector(),
+        detector or ScriptedDetector(),
         ears or ScriptedTranscriber(["hello robot"], seconds=0.02),
         mind or ScriptedMind(["Hello there."], first_seconds=0.02, token_seconds=0.0),
         mouth or ScriptedMouth(seconds_per_char=0.02, delay=0.01),
@@ -137,6 +138,7 @@ async def a_brain(
     )
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as `listener_of` does
         server: uvicorn.Server = http_server(app)
         serving = asyncio.ensure_future(server.serve(sockets=[listener]))
         while not server.started:  # noqa: ASYNC110 - uvicorn has no event for this
