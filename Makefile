@@ -2,9 +2,10 @@
 # make test   sets up, passes the tests
 # make test-appliance  as root: boots whole systems, installs the brain, and goes through its life
 # make test-vllm  passes the tests of vLLM on the CPU, in an environment of their own (3.5 GB)
+# make bench  measures turn-taking beside its peers, for half an hour, and writes a report
 # make pocket trains the embedded models from nothing (under 3 hours on 2 cores)
 
-.PHONY: setup demo test test-appliance test-vllm lint lock pocket clean
+.PHONY: setup demo test test-appliance test-vllm bench lint lock pocket clean
 
 setup:
 	@tools/setup.sh
@@ -20,6 +21,9 @@ test-appliance:
 
 test-vllm:
 	@tools/test_vllm.sh
+
+bench: setup
+	@.venv/bin/python -m benchmarks
 
 lint: setup
 	@tools/lint.sh
@@ -44,6 +48,12 @@ lock: setup
 		--no-annotate --extra fleet -c requirements.lock pyproject.toml -o deploy/fleet/fleet.lock
 	@echo 'llama-cpp-python>=0.3.36' | .venv/bin/uv pip compile --quiet --universal --python-version 3.10 \
 		--generate-hashes --no-header --no-deps - -o llama-cpp.lock
+	@printf 'pipecat-ai[websocket,silero,openai]==1.14.0\n' | .venv/bin/uv pip compile --quiet --universal \
+		--python-version 3.11 --generate-hashes --no-header --no-annotate - -o benchmarks/peers/pipecat.lock
+	@.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-annotate benchmarks/peers/s2s.in -o benchmarks/peers/s2s.lock
+	@printf 'speech-to-speech==1.1.0\nsilero-vad==6.2.3\n' | .venv/bin/uv pip compile --quiet --universal \
+		--python-version 3.11 --generate-hashes --no-header --no-annotate --no-deps - -o benchmarks/peers/s2s-alone.lock
 	@.venv/bin/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header \
 		--no-emit-package robot-brain-client --extra reachy --extra test --extra audio \
 		robot_client/pyproject.toml -o robot_client/reachy.lock

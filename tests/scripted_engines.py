@@ -51,7 +51,7 @@ class Hang:
 Step = str | Text | ToolCall | Pause | Hang | Exception
 
 
-class _Patience:
+class Patience:
     """Waits that end early, with `Cancelled`, when the token is set."""
 
     def __init__(self, token: CancelToken) -> None:
@@ -121,7 +121,7 @@ class ScriptedTranscriber:
         self.heard.append(len(samples))
         began = asyncio.get_running_loop().time()
         entry = next(self._script)
-        patience = _Patience(CancelToken() if self._stubborn else ticket.cancel)
+        patience = Patience(CancelToken() if self._stubborn else ticket.cancel)
         try:
             await patience.sleep(self._seconds)
             ticket.cancel.raise_if_cancelled()
@@ -187,7 +187,7 @@ class ScriptedMind:
         self.asked.append((tuple(messages), tuple(tool.name for tool in tools)))
         self.options.append((temperature, max_tokens))
         reply = next(self._script)
-        patience = _Patience(ticket.cancel)
+        patience = Patience(ticket.cancel)
         wait = self._first
         self.active += 1
         try:
@@ -212,7 +212,7 @@ class ScriptedMind:
         self, messages: Sequence[Message], *, tools: Sequence[ToolSpec] = (), ticket: Ticket
     ) -> None:
         self.prefilled.append((tuple(messages), tuple(tool.name for tool in tools)))
-        await _Patience(ticket.cancel).sleep(self._prefill)
+        await Patience(ticket.cancel).sleep(self._prefill)
 
     async def close(self) -> None:
         self.closed += 1
@@ -273,7 +273,7 @@ class ScriptedMouth:
     ) -> AsyncGenerator[Audio, None]:
         self.said.append((text, voice, emotion))
         failure = next(self._failures)
-        patience = _Patience(ticket.cancel)
+        patience = Patience(ticket.cancel)
         self.active += 1
         try:
             await patience.sleep(self._delay)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +50,14 @@ def draw(recording: Recording, path: Path) -> None:
 
 
 def stages(asked: Asked) -> list[tuple[str, float, float]]:
-    """(stage, when it began, ms): from the last sample of speech to the first of the reply, in ms.
-    What is done ahead lies within the silence."""
-    timings, total = first_timings(asked), asked.voice_to_voice_ms
-    if total is None:
-        return []
+    """Those of the first reply to a question, if there was one (see `stages_of`)."""
+    total = asked.voice_to_voice_ms
+    return stages_of(first_timings(asked), total) if total is not None else []
+
+
+def stages_of(timings: Mapping[str, float], total: float) -> list[tuple[str, float, float]]:
+    """(stage, when it began, ms): from the last sample of speech to the first of the reply, `total`
+    ms later. What is done ahead lies within the silence."""
     first_token = timings.get("llm_first_token", 0.0)
     parts = {
         "silence": timings.get("endpoint", 0.0),

@@ -1,0 +1,1 @@
+"""What is measured, against whom. `README.md` says how; `results/` and `RESULTS.md` keep it."""

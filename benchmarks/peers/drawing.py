@@ -1,0 +1,70 @@
+"""The picture of the report: who answers how soon, and what the pocket models do meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+from benchmarks.peers.figures import Figures
+from benchmarks.peers.overlap import Staged
+from tools.demo.picture import STAGE_COLOURS, stages_of
+
+mpl.use("Agg")
+from matplotlib import pyplot as plt
+
+# Text stays text, and the same figures make the same file.
+mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "bench"})
+
+_COLOURS = {"ours": "#1f6fb2", "pipecat": "#b8b8b8", "s2s": "#8d8d8d"}
+_MOST_TURNS = 12
+
+
+def draw(
+    rows: Sequence[tuple[str, str, Figures]], staged: Sequence[Staged], path: Path
+) -> None:  # fmt: skip
+    """Write an SVG: a bar a row (its kind of server, what it is, its figures; the line goes to the
+    95th percentile), and below the stages of the pocket models' turns."""
+    shown = staged[:_MOST_TURNS]
+    heights = [max(1, len(rows)), max(1, len(shown))]
+    figure, axes = plt.subplots(
+        2, 1, figsize=(11, 1.8 + 0.32 * sum(heights)), height_ratios=heights, layout="constrained"
+    )
+    _bars(axes[0], rows)
+    _stages(axes[1], shown)
+    figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)
+
+
+def _bars(axis: Any, rows: Sequence[tuple[str, str, Figures]]) -> None:
+    for at, (kind, about, measured) in enumerate(rows):
+        if not measured.count:
+            continue
+        axis.barh(at, measured.median, color=_COLOURS[kind], height=0.7)
+        axis.plot([measured.median, measured.p95], [at, at], color="black", lw=1)
+        axis.text(12, at, f"{about}: {measured.median:.0f}", va="center", fontsize=9)
+    axis.set_yticks([])
+    axis.set_ylim(len(rows) - 0.4, -0.6)
+    axis.set_title("From the last sample of speech to the first of the reply, ms", fontsize=11)
+
+
+def _stages(axis: Any, turns: Sequence[Staged]) -> None:
+    named: set[str] = set()
+    for at, turn in enumerate(turns):
+        for name, start, ms in stages_of(turn.timings, turn.total):
+            # The silence below, and above it what is done meanwhile.
+            low, height = (at, 0.25) if name == "silence" else (at - 0.3, 0.3)
+            label = name if name not in named else None
+            colour = STAGE_COLOURS[name]
+            axis.barh(low, ms, height, left=start, align="edge", color=colour, label=label)
+            named.add(name)
+        axis.text(turn.total + 6, at, f"{turn.total:.0f}", va="center", fontsize=8)
+    axis.set_yticks([])
+    axis.set_ylim(len(turns) - 0.4, -0.6)
+    axis.set_title(
+        "The pocket models, turn by turn, ms after the last sample of speech", fontsize=11
+    )
+    if named:
+        axis.legend(loc="upper left", fontsize=8, ncols=3)
