@@ -154,7 +154,9 @@ def test_a_turn_is_the_same_among_many_at_most_a_tick_later(robots: int, chunk_m
         listener = Listener(detector)
         async with AsyncExitStack() as stack:
             all_of_them = [
-                await stack.enter_async_context(a_session(listener=listener, mute=True))
+                await stack.enter_async_context(
+                    a_session(listener=listener, mute=True, alone=robots == 1)
+                )
                 for _ in range(robots)
             ]
             await asyncio.gather(*(turn(robot, chunk_ms) for robot in all_of_them))
