@@ -7,6 +7,7 @@ end the turn. What a robot waited beyond that is engines' time, and the server's
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from benchmarks.peers.costs import RATE, Costs, tokens
 from benchmarks.peers.sound import Sound
 from brain.dialogue import effects
 from brain.dialogue.clauses import ClauseSplitter
+from brain.dialogue.listener import Listener
 from brain.dialogue.microphone import Microphone
 from brain.dialogue.state import Rules, State
 from brain.dialogue.turn import step
@@ -34,7 +36,7 @@ class Silence:
 def silences(heard: Sound, speech_ends: Sequence[int], rules: Rules) -> list[Silence | None]:
     """For each turn of a robot that sent `heard`, whose speech ends at these samples; None where
     the turn doesn't end. `rules`: how the server takes turns."""
-    pauses = _pauses(heard, rules)
+    pauses = asyncio.run(_pauses(heard, rules))
     found: list[Silence | None] = []
     for number, spoken in enumerate(speech_ends):
         until = speech_ends[number + 1] if number + 1 < len(speech_ends) else len(heard) + 1
@@ -48,13 +50,13 @@ def silences(heard: Sound, speech_ends: Sequence[int], rules: Rules) -> list[Sil
     return found
 
 
-def _pauses(heard: Sound, rules: Rules) -> list[tuple[int | None, int]]:
+async def _pauses(heard: Sound, rules: Rules) -> list[tuple[int | None, int]]:
     """The samples at which an answer is begun ahead (None: not at all) and a turn ends."""
-    microphone = Microphone(SileroDetector(), keep=RATE)
+    microphone = Microphone(Listener(SileroDetector()), keep=RATE)
     microphone.push(heard)
     found: list[tuple[int | None, int]] = []
     state, tentative = State(rules=rules), None
-    while (frame := microphone.next_frame(threshold=_THRESHOLD, judge=True)) is not None:
+    while (frame := await microphone.next_frame(threshold=_THRESHOLD, judge=True)) is not None:
         state, wanted = step(state, frame)
         for effect in wanted:
             if isinstance(effect, effects.HearAhead):
