@@ -140,6 +140,34 @@ class ScriptedTranscriber:
         self.closed += 1
 
 
+class ScriptedEndOfTurn:
+    """Gives `probabilities`, one a call, each after `seconds`. `heard` keeps the sample counts."""
+
+    def __init__(self, probabilities: Sequence[float | Hang | Exception], seconds: float = 0.03):
+        self._script = _cycle(probabilities)
+        self._seconds = seconds
+        self.heard: list[int] = []
+
+    @property
+    def info(self) -> EngineInfo:
+        return EngineInfo("scripted", "scripted end of turns")
+
+    async def probability(self, samples: NDArray[np.float32], *, ticket: Ticket) -> float:
+        self.heard.append(len(samples))
+        entry = next(self._script)
+        patience = Patience(ticket.cancel)
+        await patience.sleep(self._seconds)
+        if isinstance(entry, Hang):
+            await patience.hang(entry)
+        if isinstance(entry, Exception):
+            raise entry
+        assert isinstance(entry, float)
+        return entry
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
 class ScriptedMind:
     """Follows `replies`, one a call: each a string (spoken word by word) or a list of steps.
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
+from brain.dialogue.endpointing import Endpointing
 from brain.dialogue.pictures import PictureLimits
 from brain.dialogue.state import Rules, samples
 from brain.engines.ports import ToolSpec
@@ -55,13 +56,15 @@ class HouseRules:
 
     `emotions`: the house's own character is asked for a mood with each reply. `tentative_ms`: of
     silence, after which an answer is made ahead (0: never). `partials`: what a user says is heard
-    while it is being said.
+    while it is being said. `endpointing`: how the silence that ends a turn adapts to what is heard
+    ahead (None: it doesn't).
     """
 
     defaults: SessionConfig = field(default_factory=SessionConfig)
     echo: Echo = "half_duplex"
     tentative_ms: int = 0
     partials: bool = False
+    endpointing: Endpointing | None = None
     barge_in_ms: int = 300
     pre_roll_ms: int = 300
     max_utterance_s: float = 30.0

@@ -37,10 +37,11 @@ class Hearing:
 
 @dataclass(frozen=True)
 class Understood:
-    """A transcription is done, one way or the other."""
+    """A transcription is done, one way or the other. `language`: what was heard, ISO 639-1."""
 
     event: events.Transcribed | events.TranscriptionFailed | events.Foreseen | events.PartlyHeard
     stt_ms: float
+    language: str = "en"
 
 
 class Ears:
@@ -154,7 +155,7 @@ class Ears:
         transcript = await begun.task
         if transcript is not None:
             event = events.Foreseen(begun.turn, begun.revision, transcript.text.strip())
-            self._post(Understood(event, begun.stt_ms))
+            self._post(Understood(event, begun.stt_ms, transcript.language))
 
     async def _transcribed_ahead(
         self,

@@ -79,6 +79,14 @@ class DropPrepared:
 
 
 @dataclass(frozen=True)
+class Resumed:
+    """After `pause` samples of silence in `turn`, or since its end, there is more speech."""
+
+    turn: int
+    pause: int
+
+
+@dataclass(frozen=True)
 class Remember:
     """The user said this: it belongs into the history.
 
@@ -152,6 +160,7 @@ Effect = (
     | PrepareReply
     | DropAhead
     | DropPrepared
+    | Resumed
     | Remember
     | RememberResult
     | RememberPicture

@@ -72,11 +72,22 @@ class Transcribed:
 
 @dataclass(frozen=True)
 class Foreseen:
-    """What was heard of a turn that may not be over yet."""
+    """What was heard of a turn that may not be over yet. `silence`: so many samples of it end the
+    turn after these words; None: as many as ever."""
 
     turn: int
     revision: int
     text: str
+    silence: int | None = None
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The sound of a turn that may not be over yet was judged: `silence` as in `Foreseen`."""
+
+    turn: int
+    revision: int
+    silence: int
 
 
 @dataclass(frozen=True)
@@ -171,6 +182,7 @@ Event = (
     | Transcribed
     | Foreseen
     | PartlyHeard
+    | Judged
     | TranscriptionFailed
     | CallMade
     | ToolResult

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from brain.dialogue import events, outputs, progress
 from brain.dialogue.ears import Understood
+from brain.dialogue.endpointer import Heeded
 from brain.dialogue.speaking import CheckPlayback
 
 
@@ -71,4 +72,5 @@ Item = (
     | CheckPlayback
     | HangUp
     | Understood
+    | Heeded
 )

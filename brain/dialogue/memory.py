@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from brain.dialogue.history import History
+from brain.dialogue.pauses import Pauses
 from brain.engines.ports import Message
 
 # Numbers that are given out between two writes. A crash loses the last write's successors, and a
@@ -57,13 +58,15 @@ class MemoryStore(Protocol):
 class RobotMemory:
     """What is kept of a robot between its connections.
 
-    `write` takes it to where it outlives the process, if there is such a place.
+    `write` takes it to where it outlives the process, if there is such a place. `pauses` stay in
+    the process.
     """
 
     history: History
     last_turn: int = 0
     last_reply: int = 0
     write: Callable[[Kept, bool], None] | None = None
+    pauses: Pauses = field(default_factory=Pauses)
     connected: bool = field(default=False, init=False)
     _written: tuple[int, int] = field(default=(0, 0), init=False)
     _messages: tuple[Message, ...] = field(default=(), init=False)

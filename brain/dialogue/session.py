@@ -31,6 +31,7 @@ from brain.dialogue.config import (
 )
 from brain.dialogue.duty import Duty
 from brain.dialogue.ears import Ears, Understood
+from brain.dialogue.endpointer import Endpointer, Heeded
 from brain.dialogue.foresight import Foresight
 from brain.dialogue.history import History
 from brain.dialogue.listener import Listener
@@ -42,6 +43,7 @@ from brain.dialogue.speaking import CheckPlayback, Speaking, apology
 from brain.dialogue.state import FRAME, RATE, Idle, State
 from brain.dialogue.turn import step
 from brain.engines.ports import (
+    EndOfTurn,
     LanguageModel,
     Message,
     Synthesizer,
@@ -60,12 +62,14 @@ _MAX_WAITING_S = 30.0
 
 @dataclass(frozen=True)
 class Engines:
-    """What a session hears, thinks and speaks with. `mouth` None: text only."""
+    """What a session hears, thinks and speaks with. `mouth` None: text only. `end_of_turn` None:
+    words alone tell when a turn is over."""
 
     detector: VoiceDetector
     transcriber: Transcriber
     mind: LanguageModel
     mouth: Synthesizer | None
+    end_of_turn: EndOfTurn | None = None
 
 
 class Session:
@@ -108,6 +112,9 @@ class Session:
             post=self._inbox.put_nowait,
             counters=counters,
             duty=duty or Duty(),
+        )
+        self._endpointer = Endpointer(
+            robot_id, house.endpointing, engines.end_of_turn, memory.pauses, self._inbox.put_nowait
         )
         self._speaking = Speaking(
             robot_id,
@@ -223,6 +230,7 @@ class Session:
                 if handle is not None:
                     handle.cancel()
             await self._ears.close()
+            await self._endpointer.close()
             await self._speaking.close()
             await self._foresight.close()
             self._send(closed)
@@ -242,7 +250,11 @@ class Session:
                 self._speaking.check()
             case Understood():
                 self._ears.understood(item)
-                self._step(item.event)
+                self._step(self._foreseen(item) or item.event)
+            case Heeded():
+                judged = self._endpointer.heeded(item, self._state.rules.silence)
+                if judged is not None:
+                    self._step(judged)
             case inbox.Refused():
                 self._send(item.problem)
                 self._rest(tell=item.turn)
@@ -307,13 +319,17 @@ class Session:
             case do.HearAhead():
                 sound = partial(self._microphone.take, effect.start, effect.end)
                 self._ears.hear_ahead(effect, sound, language=self.config.language)
+                self._endpointer.begin(effect, sound)
             case do.PrepareReply():
                 self._prepare_reply(effect)
             case do.DropAhead():
                 self._ears.drop_ahead()
+                self._endpointer.drop()
                 self._speaking.drop_prepared()
             case do.DropPrepared():
                 self._speaking.drop_prepared()
+            case do.Resumed():
+                self._memory.pauses.paused(effect.turn, effect.pause)
             case do.StartReply():
                 self._start_reply(effect)
             case do.Apologise():
@@ -372,7 +388,18 @@ class Session:
                 delay, self._inbox.put_nowait, events.Starved()
             )
 
+    def _foreseen(self, understood: Understood) -> events.Foreseen | None:
+        """What was heard ahead, with the silence that is wanted after it."""
+        event = understood.event
+        if not isinstance(event, events.Foreseen):
+            return None
+        base = self._state.rules.silence
+        return self._endpointer.foreseen(event, understood.language, base)
+
     def _start_transcription(self, effect: do.StartTranscription) -> None:
+        self._endpointer.drop()
+        if not self._state.rules.push_to_talk:
+            self._memory.pauses.ended(effect.turn)
         self._ears.hear(
             effect,
             lambda: self._microphone.take(effect.start, effect.end),
@@ -459,6 +486,8 @@ class Session:
 
     def _reconfigure(self, changes: Mapping[str, Any]) -> None:
         config = changed(self.config, self._house.defaults, changes)
+        if config.speaker != self.config.speaker:
+            self._memory.pauses.forget()
         unknown = None
         voices = self._engines.mouth.voices if self._engines.mouth else ()
         if config.voice is not None and config.voice not in voices:

@@ -230,6 +230,7 @@ class Sessions:
         if robot in self._open:
             memory = self._memories[robot][1]
             memory.history.clear()
+            memory.pauses.forget()
             memory.keep()
         else:
             self._drop(robot)

@@ -24,9 +24,9 @@ PARTIAL_EVERY = samples(256)
 class Rules:
     """How turns are taken. All in samples at 16 kHz.
 
-    silence: this much of it after speech ends the turn. tentative: after this much the answer is
-    made ahead (0: never). partials: what is said is heard while it is being said. min_speech: less
-    is no speech.
+    silence: this much of it after speech ends the turn (unless `Ahead` knows better).
+    tentative: after this much the answer is made ahead (0: never). partials: what is said is heard
+    while it is being said. min_speech: less is no speech.
     barge_in: this much speech stops a reply. gap: silence that uncertain speech survives.
     pre_roll: kept from before the onset. post_roll: kept after the last speech.
     max_utterance: then it is processed. deaf_in_reply: the microphone is deaf while sound comes
@@ -97,12 +97,14 @@ Floor = Idle | Listening | Pausing
 class Ahead:
     """What runs ahead of the end of a turn that may not be over. `text`: None until it is heard.
     `hearing`: it is being heard, or was; until then there is but a reply to a partial transcript.
+    `silence`: so many samples of it end the turn, by what was heard; None: the rules'.
     """
 
     turn: int
     revision: int
     text: str | None = None
     hearing: bool = True
+    silence: int | None = None
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,8 @@ class State:
     reply whose results came before its end, with whether a follow-up was asked for.
     answers_tools: this robot has sent a result before. overflowed: the robot was told.
     ended_by_silence: the last turn was, so that an `EndUtterance` on its way is for it.
+    spoken: the last turn that was committed and the end of its last speech; (0, 0) where how long
+    ago that was isn't known.
     """
 
     rules: Rules = field(default_factory=Rules)
@@ -166,6 +170,7 @@ class State:
     answers_tools: bool = False
     overflowed: bool = False
     ended_by_silence: bool = False
+    spoken: tuple[int, int] = (0, 0)
     closed: bool = False
 
     @property

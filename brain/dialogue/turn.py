@@ -2,7 +2,7 @@
 
 Two small machines side by side. The *floor* follows the user:
 
-    Idle --speech--> Listening --silence--> Pausing --silence_ms--> (commit) --> Idle
+    Idle --speech--> Listening --silence--> Pausing --enough of it--> (commit) --> Idle
                         ^---------speech-------'
 
 The *reply* follows the robot: none, or one `Replying`. They meet in three places: certain speech
@@ -25,6 +25,7 @@ from dataclasses import replace
 from brain.dialogue.effects import (
     Apologise,
     AwaitTools,
+    Effect,
     ForgetSound,
     PrepareReply,
     Remember,
@@ -43,6 +44,7 @@ from brain.dialogue.events import (
     Frame,
     Hangup,
     IdleSignal,
+    Judged,
     PartlyHeard,
     ReplyFailed,
     ReplyPlayed,
@@ -80,11 +82,13 @@ from brain.dialogue.turn_parts import (
     heard,
     in_time,
     open_turn,
+    resumed,
     run_ahead,
     start_reply,
     the_reply,
     the_utterance,
     then,
+    wanted_silence,
 )
 
 # A robot that never answers a tool call must not make the list of open ones grow for ever.
@@ -126,6 +130,8 @@ def _stepped(state: State, event: Event) -> Step:
             return _foreseen(state, event)
         case PartlyHeard():
             return partly_heard(state, event)
+        case Judged():
+            return _judged(state, event), ()
         case TranscriptionFailed():
             return _transcription_failed(state, event)
         case CallMade():
@@ -154,26 +160,27 @@ def _frame(state: State, event: Frame) -> Step:
     state = replace(state, now=event.end)
     utterance = the_utterance(state)
     start = max(state.free_from, state.now - FRAME - state.rules.pre_roll)
+    effects: tuple[Effect, ...] = ()
     if event.speech:
         if utterance is None:
             utterance = Utterance(start=start, end=event.end, voiced=FRAME)
         else:
-            resumed = isinstance(state.floor, Pausing)
+            effects = resumed(state, utterance)
             utterance = replace(
                 utterance,
                 end=event.end,
                 voiced=utterance.voiced + FRAME,
-                revision=utterance.revision + resumed,
+                revision=utterance.revision + isinstance(state.floor, Pausing),
             )
         state = replace(state, floor=Listening(utterance))
-        return then(then(certain(state), bounded), hear_partly)
+        return then(then(then((state, effects), certain), bounded), hear_partly)
     if utterance is None:
         return state, ()
     silence = state.now - utterance.end
     if not utterance.turn:
         if silence >= state.rules.gap:
             return replace(state, floor=Idle()), ()
-    elif silence >= state.rules.silence:
+    elif silence >= wanted_silence(state, utterance):
         return commit(state)
     paused = bounded(replace(state, floor=Pausing(utterance)))
     return then(then(paused, hear_partly), run_ahead)
@@ -200,7 +207,10 @@ def _starved(state: State) -> Step:
     utterance = the_utterance(state)
     if utterance is None:
         return state, ()
-    return commit(state) if utterance.turn else (replace(state, floor=Idle()), ())
+    if not utterance.turn:
+        return replace(state, floor=Idle()), ()
+    state, effects = commit(state)
+    return replace(state, spoken=(0, 0)), effects  # no sound has counted how long ago that was
 
 
 def _end_utterance(state: State) -> Step:
@@ -232,7 +242,7 @@ def _ended_by_robot(ended: Step) -> Step:
 
 def _clear(state: State) -> Step:
     utterance = the_utterance(state)
-    state = replace(state, floor=Idle(), free_from=state.now, overflowed=False)
+    state = replace(state, floor=Idle(), free_from=state.now, overflowed=False, spoken=(0, 0))
     stopped = (Send(SpeechStopped(utterance.turn)),) if utterance and utterance.turn else ()
     return state, (*stopped, ForgetSound())
 
@@ -264,6 +274,8 @@ def _idle_signal(state: State, event: IdleSignal) -> Step:
 def _change_rules(state: State, event: ChangeRules) -> Step:
     changed = replace(state, rules=event.rules)
     if event.rules.push_to_talk == state.rules.push_to_talk and not changed.deaf:
+        if changed.ahead is not None:  # what was wanted by the old rules
+            changed = replace(changed, ahead=replace(changed.ahead, silence=None))
         return changed, ()
     # The two ways of taking turns share no half-said utterance, and a deaf ear has none.
     return _clear(changed)
@@ -275,10 +287,19 @@ def _foreseen(state: State, event: Foreseen) -> Step:
         return state, ()
     if (ahead.turn, ahead.revision) != (event.turn, event.revision):
         return state, ()
-    state = replace(state, ahead=replace(ahead, text=event.text))
+    state = replace(state, ahead=replace(ahead, text=event.text, silence=event.silence))
     if not event.text:
         return state, ()
     return replace(state, prepared=event.text), (PrepareReply(event.turn, event.text),)
+
+
+def _judged(state: State, event: Judged) -> State:
+    ahead = state.ahead
+    if ahead is None or not ahead.hearing:
+        return state
+    if (ahead.turn, ahead.revision) != (event.turn, event.revision):
+        return state
+    return replace(state, ahead=replace(ahead, silence=event.silence))
 
 
 def _transcription_failed(state: State, event: TranscriptionFailed) -> Step:

@@ -12,12 +12,13 @@ from brain.dialogue.effects import (
     EndReply,
     HearAhead,
     Remember,
+    Resumed,
     Send,
     StartReply,
     StartTranscription,
 )
 from brain.dialogue.outputs import Problem, Reason, SpeechStarted, SpeechStopped, UserSaid
-from brain.dialogue.state import Ahead, Idle, Kind, Pausing, Replying, State, Utterance
+from brain.dialogue.state import FRAME, Ahead, Idle, Kind, Pausing, Replying, State, Utterance
 
 Step = tuple[State, tuple[Effect, ...]]
 
@@ -61,10 +62,14 @@ def open_turn(state: State) -> Step:
     utterance = the_utterance(state)
     assert utterance is not None
     turn = state.last_turn + 1
+    again: tuple[Effect, ...] = ()
+    if state.ended_by_silence and state.spoken[0]:  # which may have been too early
+        before, end = state.spoken
+        again = (Resumed(before, max(utterance.end - utterance.voiced - end, 0)),)
     state = with_utterance(state, replace(utterance, turn=turn))
     state = replace(state, last_turn=turn, answering=0, wait=None, ended_by_silence=False)
     state, ended = end_reply(state, "interrupted")
-    return state, (*ended, Send(SpeechStarted(turn)))
+    return state, (*again, *ended, Send(SpeechStarted(turn)))
 
 
 def bounded(state: State) -> Step:
@@ -75,6 +80,21 @@ def bounded(state: State) -> Step:
     if not utterance.turn:
         return replace(state, floor=Idle()), ()
     return commit(state)
+
+
+def resumed(state: State, utterance: Utterance) -> tuple[Effect, ...]:
+    """There is speech again, of this utterance: what that tells of its speaker."""
+    if not isinstance(state.floor, Pausing) or not utterance.turn:
+        return ()
+    return (Resumed(utterance.turn, state.now - FRAME - utterance.end),)
+
+
+def wanted_silence(state: State, utterance: Utterance) -> int:
+    """So many samples of it end this utterance."""
+    ahead = state.ahead
+    if ahead is None or ahead.silence is None or not _is_of(ahead, utterance):
+        return state.rules.silence
+    return ahead.silence
 
 
 def run_ahead(state: State) -> Step:
@@ -130,6 +150,7 @@ def commit(state: State) -> Step:
         answering=turn,
         wait=None,
         ended_by_silence=True,
+        spoken=(turn, utterance.end),
     )
     state, ended = end_reply(state, "interrupted")
     hearing = StartTranscription(

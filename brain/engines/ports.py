@@ -1,4 +1,4 @@
-"""The four ports behind which every engine stands, what passes through them, and their errors.
+"""The ports behind which every engine stands, what passes through them, and their errors.
 
 A lane (`brain.engines.lane`) and a ladder (`brain.engines.ladder`) are themselves ports around
 ports: whoever holds a `Transcriber` need not know how many of them are behind it.
@@ -268,6 +268,23 @@ class Transcriber(Protocol):
 
     async def close(self) -> None:
         """Free the engine's memory and threads. Closing twice is the same as once."""
+
+
+class EndOfTurn(Protocol):
+    """Tells by the sound whether somebody who has fallen silent has ended."""
+
+    @property
+    def info(self) -> EngineInfo: ...
+
+    async def probability(self, samples: NDArray[np.float32], *, ticket: Ticket) -> float:
+        """That the turn is over, 0..1, after `samples`: float32 [n] in -1..1 at 16 kHz, all of the
+        turn so far with the silence at its end.
+
+        Raises as `Transcriber.transcribe` does.
+        """
+
+    async def close(self) -> None:
+        """As `Transcriber.close`."""
 
 
 class LanguageModel(Protocol):

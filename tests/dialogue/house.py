@@ -23,6 +23,7 @@ from brain.engines.ports import LanguageModel, Transcriber
 from tests.dialogue.invariants import Witness
 from tests.scripted_engines import (
     ScriptedDetector,
+    ScriptedEndOfTurn,
     ScriptedMind,
     ScriptedMouth,
     ScriptedTranscriber,
@@ -100,6 +101,7 @@ async def a_session(
     duty: Duty | None = None,
     name: str = "robot-1",
     alone: bool = True,
+    end_of_turn: ScriptedEndOfTurn | None = None,
 ) -> AsyncIterator[Robot]:
     """A session and its robot; checks at the end that nothing is left running.
 
@@ -110,6 +112,7 @@ async def a_session(
         ears or ScriptedTranscriber(["hello robot"]),
         mind or ScriptedMind(["Hello there, nice to meet you."]),
         None if mute else mouth or ScriptedMouth(),
+        end_of_turn,
     )
     session = Session(
         "s-1", name, engines, house or HouseRules(), memory or RobotMemory(History()), ahead,

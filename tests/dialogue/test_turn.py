@@ -75,12 +75,31 @@ class Conversation(RuleBasedStateMachine):
         )
         self.witness.take(events.ChangeRules(changed))
 
-    @rule(text=st.sampled_from(["", "hello"]), late=st.booleans(), back=st.integers(0, 1))
-    def foreseen_text(self, text: str, late: bool, back: int) -> None:
+    @rule(
+        text=st.sampled_from(["", "hello"]),
+        silence=st.sampled_from([None, samples(200), samples(1_200)]),
+        late=st.booleans(),
+        back=st.integers(0, 1),
+    )
+    def foreseen_text(self, text: str, silence: int | None, late: bool, back: int) -> None:
         turn, revision = self.witness.ahead or (self.state.last_turn, 0)
         if late:
             turn, revision = turn - back, revision - 1
-        self.witness.take(events.Foreseen(turn, revision, text))
+        self.witness.take(events.Foreseen(turn, revision, text, silence))
+
+    @rule(silence=st.sampled_from([None, samples(200), samples(900)]), count=st.integers(1, 40))
+    def pause_that_is_foreseen(self, silence: int | None, count: int) -> None:
+        """What chance alone hardly ever comes to."""
+        self.frames(True, 12)
+        self.frames(False, 6)
+        turn, revision = self.witness.ahead or (self.state.last_turn, 0)
+        self.witness.take(events.Foreseen(turn, revision, "hello", silence))
+        self.frames(False, count)
+
+    @rule(silence=st.sampled_from([samples(160), samples(900)]), late=st.booleans())
+    def judged(self, silence: int, late: bool) -> None:
+        turn, revision = self.witness.ahead or (self.state.last_turn, 0)
+        self.witness.take(events.Judged(turn, revision - late, silence))
 
     @rule(
         text=st.sampled_from(["", "hello", "hello robot"]),
@@ -138,7 +157,9 @@ TestConversation.settings = settings(max_examples=150, stateful_step_count=40, d
 
 
 def test_there_is_a_step_for_every_event() -> None:
-    values = {"int": 1, "str": "x", "bool": True, "bytes": b"x", "Rules": Rules()}
+    values = {
+        "int": 1, "int | None": 1, "str": "x", "bool": True, "bytes": b"x", "Rules": Rules(),
+    }  # fmt: skip
     for kind in typing.get_args(events.Event):
         fields = {name: values[field.type] for name, field in kind.__dataclass_fields__.items()}
         state, wanted = step(State(), kind(**fields))

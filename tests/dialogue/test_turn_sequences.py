@@ -80,6 +80,6 @@ def test_the_frame_that_ends_a_pause_and_is_one_too_many_stops_what_ran_ahead() 
     for i, speech in enumerate((True,) * 5 + (False,) * 2):
         witness.take(events.Frame(speech, (i + 1) * FRAME))
     assert witness.state.ahead is not None
-    stopped, *_, hearing = witness.take(events.Frame(True, 8 * FRAME))
+    _, stopped, *_, hearing = witness.take(events.Frame(True, 8 * FRAME))
     assert stopped == effects.DropAhead()
     assert hearing == effects.StartTranscription(1, 1, 0, 8 * FRAME, 8 * FRAME)

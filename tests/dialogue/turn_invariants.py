@@ -45,8 +45,9 @@ class StepWitness:
     spoken: ends of the frames of speech that make up what is being said. heard_to: end of the
     newest sound that was used. deaf_to: end of the newest sound that was not to be heard. ahead:
     turn and revision of what is heard ahead. prepared: what the reply that was begun ahead answers.
-    partial: what the robot was told of the open turn. The numbers in messages are those of DESIGN's
-    invariants.
+    partial: what the robot was told of the open turn. silence: as much as was said to end this
+    pause. paused_at: the last turn and the end of its last speech, if silence ended it. The numbers
+    in messages are those of DESIGN's invariants.
     """
 
     state: State = field(default_factory=State)
@@ -59,6 +60,8 @@ class StepWitness:
     foreseen: str | None = None
     prepared: str | None = None
     partial: str | None = None
+    silence: int | None = None
+    paused_at: tuple[int, int] | None = None
     spoken: list[int] = field(default_factory=list)
     heard_to: int = 0
     deaf_to: int = 0
@@ -77,8 +80,11 @@ class StepWitness:
         if before.closed:
             assert (self.state, wanted) == (before, ()), "10: nothing is done after the close"
             return wanted
+        self._wait(event, before, wanted)
         for effect in wanted:
             self._see(effect, event, before)
+        if isinstance(event, events.EndUtterance):
+            self.paused_at = None
         self._look_back(event, before, wanted)
         self._compare(before)
         return wanted
@@ -90,6 +96,7 @@ class StepWitness:
             rules=rules, last_turn=self.state.last_turn, last_reply=self.state.last_reply
         )
         self.spoken, self.open_calls, self.heard_to, self.deaf_to = [], [], 0, 0
+        self.paused_at = None
         self.longest = rules.max_utterance
 
     # -- what the events alone say ---------------------------------------------------------------
@@ -103,6 +110,33 @@ class StepWitness:
             # A shorter limit holds from the next frame on.
             speaking = not isinstance(self.state.floor, Idle)
             self.longest = max(self.longest if speaking else 0, event.rules.max_utterance)
+
+    def _wait(self, event: events.Event, before: State, wanted: tuple[Effect, ...]) -> None:
+        """A turn ends by silence exactly when there is as much as is wanted, and every pause that
+        did not end it is told."""
+        match event:
+            case events.ChangeRules():
+                self.silence = None
+            case events.Foreseen() | events.Judged():
+                if (event.turn, event.revision) == self.ahead:
+                    self.silence = event.silence
+            case events.Frame() if self.open_turn and not before.rules.push_to_talk:
+                assert not isinstance(before.floor, Idle)
+                utterance = before.floor.utterance
+                pause = event.end - utterance.end
+                enough = before.rules.silence if self.silence is None else self.silence
+                too_long = event.end - utterance.start >= before.rules.max_utterance
+                ended = any(isinstance(effect, effects.StartTranscription) for effect in wanted)
+                if not event.speech and not too_long:
+                    assert ended == (pause >= enough), "a turn that ends too early, or too late"
+                told = [effect for effect in wanted if isinstance(effect, effects.Resumed)]
+                gone_on = event.speech and isinstance(before.floor, Pausing)
+                pauses = [effects.Resumed(utterance.turn, pause - FRAME)] if gone_on else []
+                assert told == pauses, "a pause that nobody learns of"
+            case _:
+                pass
+        if any(isinstance(e, effects.DropAhead | effects.StartTranscription) for e in wanted):
+            self.silence = None
 
     # -- each effect, in the order in which it is carried out ------------------------------------
 
@@ -137,11 +171,20 @@ class StepWitness:
                 assert not self.failing, "an apology that fails isn't apologised for"
                 self.failing = True
             case effects.StartTranscription():
+                by_silence = isinstance(event, events.Frame)
+                self.paused_at = (effect.turn, self.spoken[-1]) if by_silence else None
                 self._hear(effect)
+            case effects.Resumed() if self.open_turn is None:
+                assert self.paused_at is not None, "a pause that was none"
+                turn, end = self.paused_at
+                begun = self.spoken[-1] - len(self.spoken) * FRAME
+                assert effect == effects.Resumed(turn, max(begun - end, 0))
+                self.paused_at = None
             case effects.Send(SpeechStarted(turn)):
                 assert self.open_turn is None
                 assert self.active is None, "4: a barge-in ends the reply first"
                 assert turn == before.last_turn + 1 == self.state.last_turn, "turns count on"
+                assert self.paused_at is None, "a pause that nobody learns of"
                 self.open_turn, self.partial = turn, None
             case effects.Send(UserPartial(text, turn)):
                 assert isinstance(event, events.PartlyHeard)
@@ -153,7 +196,7 @@ class StepWitness:
                 assert self.open_turn == turn
                 self.open_turn = None
             case effects.ForgetSound():
-                self.spoken = []
+                self.spoken, self.paused_at = [], None
             case effects.Remember():
                 assert effect.text, "9: nothing was said"
 
@@ -256,6 +299,10 @@ class StepWitness:
         elif fresh and before.prepared is not None:
             asked = [effects.DropPrepared()]
         assert list(wanted) == asked, "nobody is told of a guess"
+
+    def _judged(self, event: events.Judged, before: State, wanted: tuple[Effect, ...]) -> None:
+        assert wanted == (), "nobody is told of a guess"
+        assert self.state == before or (event.turn, event.revision) == self.ahead, "a stale verdict"
 
     def _transcribed(
         self, event: events.Transcribed, before: State, wanted: tuple[Effect, ...]
@@ -362,6 +409,7 @@ class StepWitness:
 # What is looked at after an event of this kind.
 _LOOKS: dict[type, str] = {
     events.Foreseen: "_foreseen",
+    events.Judged: "_judged",
     events.Transcribed: "_transcribed",
     events.Clear: "_cleared",
     events.Cancel: "_cancelled",

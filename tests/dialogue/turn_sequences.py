@@ -28,6 +28,10 @@ SHORT = Rules(
 )
 
 
+# What a pause may be said to end with: less than the rules have, and more.
+_SILENCES = (3 * FRAME, 12 * FRAME)
+
+
 @dataclass(frozen=True)
 class Reconnect:
     """The robot hangs up, what is late comes in vain, and it comes back."""
@@ -87,7 +91,13 @@ def _foreseen(rng: random.Random, witness: StepWitness) -> Iterator[Item]:
     turn, revision = witness.ahead or (witness.state.last_turn, 0)
     if rng.random() < 0.2:
         turn, revision = turn - rng.randint(0, 1), revision - 1
-    yield events.Foreseen(turn, revision, rng.choice(("", "hello", "hello", "hello")))
+    text, silence = rng.choice(("", "hello", "hello", "hello")), rng.choice((None, *_SILENCES))
+    yield events.Foreseen(turn, revision, text, silence)
+
+
+def _judged(rng: random.Random, witness: StepWitness) -> Iterator[Item]:
+    turn, revision = witness.ahead or (witness.state.last_turn, 0)
+    yield events.Judged(turn, revision - (rng.random() < 0.2), rng.choice(_SILENCES))
 
 
 def _partly_heard(rng: random.Random, witness: StepWitness) -> Iterator[Item]:
@@ -160,6 +170,7 @@ MOVES: tuple[tuple[int, Draw], ...] = (
     (6, _foreseen),
     (3, _partly_heard),
     (5, _partly_heard_pause),
+    (3, _judged),
     (5, _played),
     (3, _failed),
     (4, _call),
@@ -228,7 +239,8 @@ class Run:
         self.take(events.SoundEnded())
         if not self.witness.state.rules.push_to_talk:
             rules = self.witness.state.rules
-            self._frames(False, max(rules.silence, rules.gap) // FRAME + 1)
+            wanted = self.witness.silence or 0
+            self._frames(False, max(rules.silence, rules.gap, wanted) // FRAME + 1)
         for _ in range(4):  # the reply, what its tools gave, and what a `say` held up
             if turn := self.witness.state.answering:
                 self.take(events.Transcribed(turn, ""))
