@@ -63,7 +63,13 @@ async def _serve(settings: Settings, house: HouseRules, access: Access) -> int:
         keeper = history_keeper(settings, os.environ)
         sessions = sessions_of(
             settings,
-            Engines(engines.detector, engines.transcriber, engines.mind, engines.mouth),
+            Engines(
+                engines.detector,
+                engines.transcriber,
+                engines.mind,
+                engines.mouth,
+                engines.end_of_turn,
+            ),
             house,
             store=keeper,
         )

@@ -14,7 +14,9 @@ from pathlib import Path
 
 from brain.api.wire_in import tool_list
 from brain.dialogue.config import HouseRules, SessionConfig, TurnDetection
+from brain.dialogue.endpointing import Endpointing
 from brain.dialogue.pictures import PictureLimits
+from brain.dialogue.state import samples
 from brain.engines.ports import ToolSpec
 from brain.history.database import Limits
 from brain.history.keeper import HistoryKeeper
@@ -22,6 +24,7 @@ from brain.history.port import Keeper
 from brain.persona.character import DEFAULT_INSTRUCTIONS, character, characters
 from brain.settings import SPECS, Problem, Settings
 from brain.settings.access import Access, access_of, had_tokens_before, remember_tokens
+from brain.settings.endpointing import unusable
 from brain.settings.places import state_dir
 
 log = logging.getLogger(__name__)
@@ -36,7 +39,7 @@ _THIS_MACHINE = "127.0.0.1"
 
 
 class ConfigError(ValueError):
-    """A file that a setting names can't be used; the message is one line for a person."""
+    """A setting, or a file that one names, can't be used; the message is one line for a person."""
 
 
 def with_usable_files(settings: Settings, *, lenient: bool) -> Settings:
@@ -46,6 +49,7 @@ def with_usable_files(settings: Settings, *, lenient: bool) -> Settings:
     """
     settings = _with_usable_file(settings, "SERVER_HOST", _address, lenient)
     settings = _with_usable_file(settings, "PERSONA_FILE", _instructions, lenient)
+    settings = _with_usable_file(settings, "ENDPOINTING", _endpointing, lenient)
     settings = _with_usable_file(settings, "HISTORY_STORE", _store, lenient)
     return _with_usable_file(settings, "DEFAULT_TOOLS", _tools, lenient)
 
@@ -101,7 +105,8 @@ def _is_loopback(host: str) -> bool:
 
 
 def house_rules(settings: Settings) -> HouseRules:
-    """What holds for every session. Raises `ConfigError` for a bad tools or persona file."""
+    """What holds for every session. Raises `ConfigError` for a bad tools or persona file, and for
+    settings of end-pointing that don't go together."""
     return HouseRules(
         defaults=SessionConfig(
             instructions=_instructions(settings),
@@ -113,6 +118,7 @@ def house_rules(settings: Settings) -> HouseRules:
         echo=settings.echo,
         tentative_ms=settings.tentative_silence_ms,
         partials=settings.stt_partials,
+        endpointing=_endpointing(settings),
         barge_in_ms=settings.barge_in_ms,
         pre_roll_ms=settings.pre_roll_ms,
         max_utterance_s=settings.max_utterance_s,
@@ -168,6 +174,14 @@ def _address(settings: Settings) -> None:
         raise ConfigError(
             f"SERVER_HOST={host}: neither an address (0.0.0.0 is every network) nor a name of one"
         ) from error
+
+
+def _endpointing(settings: Settings) -> Endpointing | None:
+    if refused := unusable(settings):
+        raise ConfigError(refused)
+    if settings.endpointing == "fixed":
+        return None
+    return Endpointing(samples(settings.endpointing_min_ms), samples(settings.endpointing_max_ms))
 
 
 def _store(settings: Settings) -> None:

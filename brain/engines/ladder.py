@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 E = TypeVar("E", bound=Closable)
 
-Kind = Literal["vad", "stt", "llm", "tts"]
+Kind = Literal["vad", "stt", "llm", "tts", "eot"]
 
 RETRIES_S = (0.0, 5.0, 15.0, 60.0, 300.0)
 """Waits before an engine that is down is built again; the last one for ever."""

@@ -13,6 +13,7 @@ from brain.audio.pcm import Audio
 from brain.engines.ladder import Ladder
 from brain.engines.ports import (
     Emotion,
+    EndOfTurn,
     EngineFailed,
     EngineInfo,
     EngineUnavailable,
@@ -59,6 +60,35 @@ class LadderTranscriber:
 
     async def close(self) -> None:
         """As `Transcriber.close`."""
+        await self.ladder.close()
+
+
+class LadderEndOfTurn:
+    """An `EndOfTurn`: the best of a ladder."""
+
+    def __init__(self, ladder: Ladder[EndOfTurn]) -> None:
+        self.ladder = ladder
+
+    @property
+    def info(self) -> EngineInfo:
+        return _info(self.ladder)
+
+    async def probability(self, samples: NDArray[np.float32], *, ticket: Ticket) -> float:
+        """As `EndOfTurn.probability`."""
+
+        async def judge(engine: EndOfTurn) -> AsyncGenerator[float, None]:
+            yield await engine.probability(samples, ticket=ticket)
+
+        result: float | None = None
+        async with aclosing(self.ladder.stream(judge)) as judged:
+            async for probability in judged:
+                result = probability
+        if result is None:
+            raise EngineFailed("The model of the end of turns gave nothing.")
+        return result
+
+    async def close(self) -> None:
+        """As `EndOfTurn.close`."""
         await self.ladder.close()
 
 

@@ -13,6 +13,7 @@ from brain.audio.pcm import Audio
 from brain.engines.lane import Lane
 from brain.engines.ports import (
     Emotion,
+    EndOfTurn,
     EngineFailed,
     EngineInfo,
     LanguageModel,
@@ -56,6 +57,35 @@ class LaneTranscriber:
 
     async def close(self) -> None:
         """As `Transcriber.close`."""
+        await self.lane.close()
+
+
+class LaneEndOfTurn:
+    """An `EndOfTurn` behind a lane."""
+
+    def __init__(self, lane: Lane[EndOfTurn]) -> None:
+        self.lane = lane
+
+    @property
+    def info(self) -> EngineInfo:
+        return self.lane.engine.info
+
+    async def probability(self, samples: NDArray[np.float32], *, ticket: Ticket) -> float:
+        """As `EndOfTurn.probability`."""
+
+        async def judge(inner: Ticket) -> AsyncGenerator[float, None]:
+            yield await self.lane.engine.probability(samples, ticket=inner)
+
+        result: float | None = None
+        async with aclosing(self.lane.stream(ticket, judge)) as judged:
+            async for probability in judged:
+                result = probability
+        if result is None:
+            raise EngineFailed("The model of the end of turns gave nothing.")
+        return result
+
+    async def close(self) -> None:
+        """As `EndOfTurn.close`."""
         await self.lane.close()
 
 

@@ -11,16 +11,27 @@ from typing import Any, TypeVar
 from brain.engines.gpu_memory import GpuMemory, this_gpu
 from brain.engines.gpu_room import with_gpu_room
 from brain.engines.ladder import EngineState, Kind, Ladder, Rung
-from brain.engines.ladder_ports import LadderLanguageModel, LadderSynthesizer, LadderTranscriber
+from brain.engines.ladder_ports import (
+    LadderEndOfTurn,
+    LadderLanguageModel,
+    LadderSynthesizer,
+    LadderTranscriber,
+)
 from brain.engines.lane import Closable
 from brain.engines.ports import (
+    EndOfTurn,
     EngineUnavailable,
     LanguageModel,
     Synthesizer,
     Transcriber,
     VoiceDetector,
 )
-from brain.engines.recipes import language_model_rungs, synthesizer_rungs, transcriber_rungs
+from brain.engines.recipes import (
+    end_of_turn_rungs,
+    language_model_rungs,
+    synthesizer_rungs,
+    transcriber_rungs,
+)
 from brain.engines.recipes.gpu_needs import gpu_need, orpheus_on_gpu
 from brain.engines.remote.pool import pool_behind
 from brain.engines.unfinished import Loads, guarded
@@ -31,7 +42,9 @@ _log = logging.getLogger(__name__)
 E = TypeVar("E", bound=Closable)
 
 _DETECTOR = "silero"
-_ALSO_DECIDING: Mapping[Kind, tuple[str, ...]] = {"llm": ("vllm_",), "tts": ("orpheus_",)}
+_ALSO_DECIDING: Mapping[Kind, tuple[str, ...]] = {
+    "llm": ("vllm_",), "tts": ("orpheus_",), "eot": ("endpointing_model",)
+}  # fmt: skip
 """Beginnings of names of settings, besides the kind's own, that decide how its models load."""
 
 
@@ -70,6 +83,12 @@ class EngineSet:
         self.mouth: Synthesizer | None = (
             LadderSynthesizer(self._mouth) if self._mouth is not None else None
         )
+        # (Small, and where it is missing the words decide: nothing waits for it.)
+        judges = _guarded(end_of_turn_rungs(settings), "eot", settings, loads)
+        self._judge: Ladder[EndOfTurn] | None = Ladder("eot", judges) if judges else None
+        self.end_of_turn: EndOfTurn | None = (
+            LadderEndOfTurn(self._judge) if self._judge is not None else None
+        )
         self._loading: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -92,18 +111,20 @@ class EngineSet:
         return bool(done)
 
     def states(self) -> tuple[EngineState, ...]:
-        """How each kind stands: vad, stt, llm, tts (not tts for text only)."""
+        """How each kind stands: vad, stt, llm, tts (not tts for text only), eot (if asked for)."""
         info = self.detector.info
         detector = EngineState(
             "vad", _DETECTOR, info.name, info.model, reason=self._undetected, device=info.device
         )
         by_kind = {ladder.kind: ladder.state for ladder in self._ladders()}
-        return (detector, *(by_kind[kind] for kind in ("stt", "llm", "tts") if kind in by_kind))
+        order: tuple[Kind, ...] = ("stt", "llm", "tts", "eot")
+        return (detector, *(by_kind[kind] for kind in order if kind in by_kind))
 
     def hopeless(self) -> str:
         """Why only a new process can help: an engine hangs, and nothing in here replaces it. Empty
         if none is needed."""
-        return next(filter(None, (ladder.hopeless() for ladder in self._ladders())), "")
+        needed = (ladder for ladder in self._ladders() if ladder is not self._judge)
+        return next(filter(None, (ladder.hopeless() for ladder in needed)), "")
 
     def counters(self) -> Mapping[str, Mapping[str, Any]]:
         """The lane's counters of the engine that serves, by kind (`LaneCounters` as a dict); and
@@ -131,11 +152,12 @@ class EngineSet:
 
     def _ladders(self) -> tuple[Ladder[Any], ...]:
         """The largest first: what is left of the memory is for the others."""
+        judge = () if self._judge is None else (self._judge,)
         if self._mouth is None:
-            return (self._mind, self._ears)
+            return (self._mind, self._ears, *judge)
         if self._large_mouth:
-            return (self._mind, self._mouth, self._ears)
-        return (self._mind, self._ears, self._mouth)
+            return (self._mind, self._mouth, self._ears, *judge)
+        return (self._mind, self._ears, self._mouth, *judge)
 
     async def _load(self) -> None:
         # One that loads elsewhere takes nothing from the others here, and may take its time.

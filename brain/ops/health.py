@@ -18,6 +18,8 @@ from brain.settings.access import Access
 # The engines' own account of themselves is what is reported.
 
 _GIB = 1 << 30
+# Robots are answered without.
+_DISPENSABLE: tuple[Kind, ...] = ("eot",)
 
 _READ_AT_THE_START = (
     "Settings are read at the start: mend them, then restart the brain (systemctl restart brain)."
@@ -114,7 +116,11 @@ def ready(
     """
     history, access = history or HistoryState(), access or Access()
     loading = [engine.kind for engine in engines if engine.loading]
-    missing = [engine.kind for engine in engines if not engine.active and not engine.loading]
+    missing = [
+        engine.kind
+        for engine in engines
+        if not engine.active and not engine.loading and engine.kind not in _DISPENSABLE
+    ]
     is_ready = bool(engines) and not loading and not missing and not stopping
     body = {
         "ready": is_ready,

@@ -17,12 +17,14 @@ from brain.engines.ladder import Rung
 from brain.engines.ports import EngineError
 from brain.engines.recipes import (
     POCKET,
+    end_of_turn_rungs,
     language_model_rungs,
     synthesizer_rungs,
     transcriber_rungs,
 )
 from brain.engines.room import available_bytes
 from brain.settings import Settings
+from tests.engines.endpointing.tiny_smart_turn import write_network
 
 GB = 1_000_000_000
 
@@ -108,6 +110,14 @@ def test_a_broken_voice(tmp_path: Path, breaks: Callable[[Path], None], which: s
     shutil.copy(POCKET / "voice.onnx.json", tmp_path / "own.onnx.json")
     breaks(tmp_path / f"own{which}")
     checked(reason_of(synthesizer_rungs(Settings(piper_voice=str(voice)))), voice)
+
+
+@pytest.mark.parametrize("breaks", WAYS)
+def test_a_broken_end_of_turn_model(tmp_path: Path, breaks: Callable[[Path], None]) -> None:
+    file = write_network(tmp_path / "turn.onnx")
+    breaks(file)
+    settings = Settings(endpointing="adaptive", endpointing_model=str(file))
+    checked(reason_of(end_of_turn_rungs(settings)), file)
 
 
 def test_a_cut_gguf_says_what_llama_cpp_found(tmp_path: Path) -> None:

@@ -212,6 +212,14 @@ def test_a_brain_without_ears_is_not_ready_whatever_the_reason() -> None:
     assert (report.status, report.body["missing"]) == (503, ["stt"])
 
 
+def test_a_brain_whose_words_alone_end_turns_is_ready_and_says_why() -> None:
+    reason = "There is no model of the end of turns in /models/turn.onnx."
+    gone = EngineState("eot", "smart-turn", reason=reason)
+    report = ready(rtx3090ti(), [VAD, EARS, VLLM, ESPEAK, gone], version="1")
+    assert (report.status, report.body["missing"], report.body["degraded"]) == (200, [], True)
+    assert report.body["engines"]["eot"]["reason"] == reason
+
+
 def test_ready_ends_with_the_brain_and_has_not_begun_without_engines() -> None:
     settings = rtx3090ti()
     assert ready(settings, [VAD, EARS, VLLM, ESPEAK], version="1", stopping=True).status == 503

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from brain.engines import onnx_network as network
 from brain.engines.ladder import EngineState, Ladder
 from brain.engines.ladder_ports import LadderSynthesizer
 from brain.engines.ports import Priority, Ticket
 from brain.engines.recipes import synthesizer_rungs
-from brain.engines.tts import network
 from brain.settings import Settings
 from tests.engines.tts.tiny_kokoro import write_kokoro
 

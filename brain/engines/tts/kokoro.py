@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from brain.audio.pcm import Audio, to_int16
 from brain.engines.one_line import one_line
+from brain.engines.onnx_network import Network, cuda_there
 from brain.engines.ports import (
     CancelToken,
     Device,
@@ -35,7 +36,6 @@ from brain.engines.ports import (
 )
 from brain.engines.room import room_for
 from brain.engines.tts.blocks import blocks_of, faded, in_blocks
-from brain.engines.tts.network import Network, cuda_there
 from brain.engines.tts.prosody import prosody
 from brain.engines.tts.speakable import pieces, readable
 from brain.engines.worker import Worker

@@ -13,6 +13,7 @@ from piper.config import PiperConfig, SynthesisConfig
 
 from brain.audio.pcm import Audio, to_int16
 from brain.engines.one_line import one_line
+from brain.engines.onnx_network import Network
 from brain.engines.ports import (
     CancelToken,
     Emotion,
@@ -22,7 +23,6 @@ from brain.engines.ports import (
     Ticket,
 )
 from brain.engines.tts.blocks import blocks_of, faded, in_blocks
-from brain.engines.tts.network import Network
 from brain.engines.tts.prosody import prosody
 from brain.engines.tts.speakable import pieces, readable
 from brain.engines.worker import Worker

@@ -11,7 +11,8 @@ from brain.ops.doctor.facts import Facts, Library
 from brain.ops.doctor.findings import Finding
 from brain.settings import Settings
 
-_NAMES = {"vad": "voice detector", "stt": "ears", "llm": "mind", "tts": "mouth"}
+_NAMES = {"vad": "voice detector", "stt": "ears", "llm": "mind", "tts": "mouth",
+          "eot": "end of turn"}  # fmt: skip
 _BUILD = "build it for CUDA: deploy/jetpack/build-wheels.sh, or deploy/desktop/README.md"
 _BUILD_KOKORO = "put the package onnxruntime-gpu in the place of onnxruntime"
 _INSTALL = "install the brain with its extras llm, stt and tts"
@@ -63,6 +64,9 @@ def _engine(settings: Settings, kind: str, engine: Mapping[str, Any]) -> list[Fi
         progress = engine.get("progress") or "on its way"
         told = f"{engine.get('wanted')} is loading ({progress}); {active} {model} serves"
         return [Finding("note", name, told, "wait, then ask again")]
+    if not active and kind == "eot":
+        told = f"words alone tell when a turn is over: {reason}"
+        return [Finding("warning", name, told, "do as it says; it is tried again by itself")]
     if not active:
         return [Finding("error", name, f"nothing serves: {reason}", _INSTALL)]
     serves = f"{active}, {model}, on the {device.upper()}" if device else f"{active}, {model}"

@@ -18,6 +18,7 @@ def _serving(facts: Facts) -> set[str]:
     kinds = {
         "LLM_MODEL_PATH": "llm", "STT_MODEL_SIZE": "stt", "PIPER_VOICE": "tts",
         "KOKORO_MODEL_PATH": "tts", "KOKORO_VOICES_PATH": "tts",
+        "ENDPOINTING_MODEL": "eot",
     }  # fmt: skip
     if engines.get("tts", {}).get("name") == "orpheus":
         kinds |= {"ORPHEUS_MODEL_PATH": "tts", "ORPHEUS_DECODER_PATH": "tts"}

@@ -6,6 +6,7 @@ from brain.engines.recipes.building import EMBEDDED
 from brain.ops.doctor.facts import Facts
 from brain.ops.doctor.findings import Finding
 from brain.settings import Problem, Settings, report
+from brain.settings.endpointing import unusable
 
 _ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - named, not bound to
 
@@ -28,6 +29,12 @@ def check(settings: Settings, facts: Facts) -> list[Finding]:
         blind = "LLM_MMPROJ_PATH is set, and the embedded model can't see"
         todo = "set LLM_MODEL_PATH to the model that it belongs to"
         found.append(Finding("warning", "settings", blind, todo))
+    if settings.endpointing_model and settings.endpointing == "fixed":
+        vain = "ENDPOINTING_MODEL is set, and ENDPOINTING=fixed asks no model"
+        found.append(Finding("warning", "settings", vain, "set ENDPOINTING=adaptive"))
+    if refused := unusable(settings):
+        todo = "put that right; under systemd ENDPOINTING=fixed holds instead"
+        found.append(Finding("error", "settings", refused, todo))
     return [*found, *_network(settings, facts), *_access(settings, facts)]
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from brain.engines.recipes.building import EMBEDDED
+from brain.engines.recipes.endpointing import end_of_turn_file
 from brain.models import catalog, gguf
 from brain.models.catalog import Catalog
 from brain.models.errors import ModelsError
@@ -59,6 +60,10 @@ def used_models(settings: Settings, known: Catalog) -> tuple[UsedModel, ...]:
         for setting in ("KOKORO_MODEL_PATH", "KOKORO_VOICES_PATH"):
             name = str(getattr(settings, setting.lower()))
             found.append(_used(known, folder, setting, name, located(name, folder), on_gpu))
+    if settings.endpointing == "adaptive" and settings.endpointing_model:
+        name, path = settings.endpointing_model, end_of_turn_file(settings)
+        judge = _used(known, folder, "ENDPOINTING_MODEL", name, path, False)
+        found.append(replace(judge, model=name) if name in known.models else judge)
     profile = known.profiles.get(settings.brain_profile)
     wants = set(profile.wants) if profile else set()
     return tuple(replace(one, extra=bool(one.model) and one.model not in wants) for one in found)

@@ -7,7 +7,7 @@ from functools import partial
 from pydantic import BaseModel
 
 from brain.settings.fields import setting
-from brain.settings.values import EchoMode, FileOrName
+from brain.settings.values import EchoMode, EndpointingMode, FileOrName
 
 _turn = partial(setting, group="Turns")
 
@@ -40,6 +40,32 @@ class TurnSettings(BaseModel):
         False,
         "Hear what is said while it is being said, in at most half of the ears' time: the robot is"
         " told (transcript_user_partial), and the answer is begun sooner still",
+    )
+    endpointing: EndpointingMode = _turn(
+        "fixed",
+        "What ends a turn: fixed is VAD_SILENCE_MS always; adaptive is less of it after a complete"
+        " question or command, and more after words that trail off and for who pauses long (needs"
+        " TENTATIVE_SILENCE_MS; the words are English)",
+    )
+    endpointing_min_ms: int = _turn(
+        300,
+        "Adaptive: silence that ends a turn after a complete question or command",
+        unit="ms",
+        ge=100,
+        le=5000,
+    )
+    endpointing_max_ms: int = _turn(
+        1200,
+        "Adaptive: silence that ends a turn after words that trail off, and the most that is waited"
+        " for who pauses long",
+        unit="ms",
+        ge=100,
+        le=5000,
+    )
+    endpointing_model: FileOrName = _turn(
+        "",
+        "Adaptive: a model that hears whether somebody has ended, an ONNX file of Smart Turn's form"
+        " or its name in the catalogue (smart-turn); empty: the words alone decide",
     )
     pre_roll_ms: int = _turn(
         300,

@@ -10,6 +10,7 @@ BRAIN = TESTS.parent / "brain" / "engines"
 FORMS = (
     {"info": "", "probabilities": "streams"},
     {"info": "", "transcribe": "samples", "close": ""},
+    {"info": "", "probability": "samples", "close": ""},
     {"info": "", "stream": "messages", "close": ""},
     {"info": "", "stream": "text", "close": ""},
 )
@@ -54,7 +55,13 @@ def tried() -> set[str]:
 
 def test_every_adapter_is_in_a_list() -> None:
     found = adapters(BRAIN)
-    assert {"SileroDetector", "WhisperTranscriber", "OpenAIMind", "PiperSynthesizer"} <= found
+    assert {
+        "SileroDetector",
+        "WhisperTranscriber",
+        "OpenAIMind",
+        "PiperSynthesizer",
+        "SmartTurn",
+    } <= found
     assert not found - tried()
 
 

@@ -18,6 +18,7 @@ from tests.engines.conformance import (
     example_engine,
     test_detectors,
     test_ears,
+    test_ends_of_turns,
     test_minds,
     test_mouths,
 )
@@ -57,7 +58,9 @@ def test_its_line_is_that_of_the_tests() -> None:
     assert line.strip().removeprefix("ADAPTERS = [").removesuffix("]") in code
 
 
-@pytest.mark.parametrize("module", [test_detectors, test_ears, test_minds, test_mouths])
+@pytest.mark.parametrize(
+    "module", [test_detectors, test_ears, test_ends_of_turns, test_minds, test_mouths]
+)
 def test_it_names_who_passes(module: object) -> None:
     name = str(vars(module)["__name__"]).rsplit(".", 1)[-1]
     [row] = [line for line in PAGE.splitlines() if f"`{name}.py`" in line and line.startswith("|")]

@@ -215,6 +215,27 @@ def test_eyes_without_their_model_are_told() -> None:
     assert not [one for one in examine.findings(own, HEALTHY) if "can't see" in one.found]
 
 
+def test_endpointing_that_comes_to_nothing_is_told() -> None:
+    vain = settings("pocket", ENDPOINTING_MODEL="smart-turn")
+    told = {one.found: one.severity for one in examine.findings(vain, HEALTHY)}
+    assert told["ENDPOINTING_MODEL is set, and ENDPOINTING=fixed asks no model"] == "warning"
+    deaf = settings("pocket", ENDPOINTING="adaptive", TENTATIVE_SILENCE_MS="0")
+    [told_of] = [one for one in examine.findings(deaf, HEALTHY) if "ENDPOINTING=" in one.found
+                 and one.severity == "error"]  # fmt: skip
+    assert "TENTATIVE_SILENCE_MS=0 hears nothing" in told_of.found
+    good = settings("pocket", ENDPOINTING="adaptive", ENDPOINTING_MODEL="smart-turn")
+    assert not [one for one in examine.findings(good, HEALTHY)
+                if one.severity != "ok" and "ENDPOINTING" in one.found]  # fmt: skip
+
+
+def test_a_missing_end_of_turn_model_is_a_warning() -> None:
+    gone = engine("", "", "", reason="There is no model of the end of turns in /m.onnx.")
+    found = examine.findings(settings(), facts(running=running(engines=engines(eot=gone))))
+    told = only(found, "end of turn")
+    assert told.severity == "warning"
+    assert "/m.onnx" in told.found
+
+
 def test_another_profile_runs_than_the_one_that_is_set() -> None:
     found = examine.findings(settings("laptop"), HEALTHY)
     [told] = [one for one in found if one.severity == "warning" and one.name == "profile"]

@@ -400,3 +400,17 @@ def test_what_this_user_may_not_see_ends_no_doctor(tmp_path: Path) -> None:
     )  # fmt: skip
     closed.chmod(0o700)
     assert done.stdout == "models None 0 True\n", done.stderr
+
+
+@pytest.mark.parametrize("named", ["smart-turn", "smart-turn/smart-turn-v3.2-cpu.onnx"])
+def test_the_model_of_the_end_of_turns_is_known_by_both_its_names(
+    tmp_path: Path, named: str
+) -> None:
+    chosen = {
+        "models_dir": str(tmp_path), "endpointing_model": named, "stt_model_size": "pocket"
+    }  # fmt: skip
+    assert not models.used_models(Settings(**chosen), catalog.load())  # type: ignore[arg-type]
+    settings = Settings(endpointing="adaptive", **chosen)  # type: ignore[arg-type]
+    [used] = models.used_models(settings, catalog.load())
+    assert (used.setting, used.model, used.there) == ("ENDPOINTING_MODEL", "smart-turn", False)
+    assert used.path == str(tmp_path / "smart-turn" / "smart-turn-v3.2-cpu.onnx")

@@ -1,4 +1,4 @@
-"""A voice's network on onnxruntime: loaded alike for all of them, and ended by a token."""
+"""An engine's network on onnxruntime: loaded alike for all of them, and ended by a token."""
 
 from __future__ import annotations
 
@@ -25,14 +25,16 @@ def cuda_there() -> bool:
 
 
 class Network:
-    """An ONNX session, as the voices' own libraries use it, whose run a token ends between two
+    """An ONNX session, as the engines' own libraries use it, whose run a token ends between two
     nodes."""
 
-    def __init__(self, file: Path, *, advice: str, threads: int = 1, cuda: bool = False) -> None:
+    def __init__(
+        self, file: Path, *, advice: str, threads: int = 1, cuda: bool = False, what: str = "voice"
+    ) -> None:
         """Load `file`; blocks for up to seconds. Raises `EngineUnavailable`.
 
         `threads` is the budget of onnxruntime's pool, which doesn't spin when idle. `cuda`: on the
-        GPU, what can be. `advice` is what to do if a run fails.
+        GPU, what can be. `advice` is what to do if a run fails, `what` the network is to people.
         """
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
@@ -46,9 +48,10 @@ class Network:
             )
         except Exception as error:  # onnxruntime's errors have no common root of their own
             said = one_line(str(error))
-            raise EngineUnavailable(f"{file} is not a voice that loads: {said}") from error
+            raise EngineUnavailable(f"{file} is not a {what} that loads: {said}") from error
         self._session: onnxruntime.InferenceSession | None = session
         self._advice = advice
+        self._what = what
         self._token = CancelToken()
         self._running: onnxruntime.RunOptions | None = None
         self._stopped = False
@@ -101,11 +104,11 @@ class Network:
             self._token.raise_if_cancelled()
             self._there()
             said = one_line(str(error))
-            raise EngineFailed(f"the voice failed: {said}; {self._advice}") from error
+            raise EngineFailed(f"the {self._what} failed: {said}; {self._advice}") from error
         finally:
             self._running = None
 
     def _there(self) -> onnxruntime.InferenceSession:
         if self._session is None or self._stopped:
-            raise EngineUnavailable("The voice is closed.")
+            raise EngineUnavailable(f"The {self._what} is closed.")
         return self._session
