@@ -1,9 +1,9 @@
 """`python -m benchmarks.batching`: four robots served together by one context of the pocket mind.
 
 The same questions, robot after robot and of all robots at once, in turns: tokens a second, and
-whether each robot is told the same, token for token, at temperature 0 and with seeds. Then three
-robots that are being answered without end, and a fourth that joins with 1 200 tokens: how long the
-others wait for their next token. The figures go to `results/`.
+whether each robot is told the same, at temperature 0 and with seeds. The same with long replies,
+token for token. Then three robots that are being answered, and a fourth that joins with 1 200
+tokens: how long the others wait for their next token. The figures go to `results/`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import asyncio
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from benchmarks.minds import INFLIGHT, a_mind, percentile, settings, spread, wri
 from brain.dialogue.config import HouseRules
 from brain.engines.lane_ports import LaneLanguageModel
 from brain.engines.llm.llamacpp import LlamaCppMind
-from brain.engines.llm.request import Request
+from brain.engines.llm.request import Prepared, Request
 from brain.engines.ports import CancelToken, LanguageModel, Message, Text, Ticket
 from brain.house import house_rules
 
@@ -34,7 +36,7 @@ QUESTIONS = (
 SEED = 7
 _MOST = 64
 _JOINER_TOKENS = 1200
-_TOKENS = 300
+_TOKENS = 200
 _JOINS_AT = 80
 
 
@@ -131,60 +133,101 @@ async def _timed(
         said = [await asked(lane, robot, house) for robot in range(INFLIGHT)]
     seconds, cpu_s = time.perf_counter() - since, time.process_time() - spent
     after = engine.counters
-    return Round(seconds, after.generated - before.generated, after.batches - before.batches, said)
+    tokens, batches = after.generated - before.generated, after.batches - before.batches
+    return Round(seconds, cpu_s, tokens, batches, said)
 
 
-async def gaps(engine: LlamaCppMind, *, joins: bool) -> tuple[list[float], float]:
-    """ms between two tokens of three replies without end while a fourth robot joins, if it does;
-    and how long that one waited for its first."""
-    tokens: dict[int, list[float]] = {robot: [] for robot in range(INFLIGHT)}
-    done = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    joined = [0.0]
+class Endless:
+    """Replies that end with their `most` tokens alone, straight at the engine: `tokens` of each
+    robot with the time of each, by the clock."""
 
-    def request(robot: int, words: str, most: int) -> Request:
-        messages = [Message("user", words)]
+    def __init__(self, engine: LlamaCppMind) -> None:
+        self.engine = engine
+        self.tokens: dict[int, list[tuple[int, float]]] = {}
 
-        def take(_token: int) -> None:
-            tokens[robot].append(time.perf_counter())
-            if joins and robot == 0 and len(tokens[0]) == _JOINS_AT:
-                loop.call_soon_threadsafe(join)
+    def begin(
+        self, robot: int, words: str, most: int, take: Callable[[], None] = lambda: None
+    ) -> asyncio.Future[None]:
+        """Ask; what is returned is done at the end. `take` is called at each token."""
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[None] = loop.create_future()
+        made = self.tokens[robot] = []
 
-        def prepare() -> Any:
-            ready = engine._prepare(messages, (), None, engine._options.sampling)
+        def taken(token: int) -> None:
+            made.append((token, time.perf_counter()))
+            take()
+
+        def prepare() -> Prepared:
+            message = [Message("user", words)]
+            ready = self.engine._prepare(message, (), None, self.engine._options.sampling)
             return replace(ready, ends=lambda _token: False)
 
         def emit(item: object) -> None:
             if not isinstance(item, str):
-                loop.call_soon_threadsafe(over)
+                loop.call_soon_threadsafe(ended.set_result, None)
 
-        return Request(prepare, emit, CancelToken(), most, take=take)
+        self.engine._serving.submit(Request(prepare, emit, CancelToken(), most, take=taken))
+        return ended
 
-    running = INFLIGHT - 1 + joins
 
-    def over() -> None:
-        nonlocal running
-        running -= 1
-        if not running:
-            done.set()
+async def long_replies(repeats: int) -> dict[str, Any]:
+    """Replies of `_TOKENS` tokens, one after another and together, in turns."""
+    ratios, of_processor, same = [], [], 0
+    async with a_mind(settings()) as (_, engine):
+        for repeat in range(-1, repeats):
+            rounds = []
+            for together in (False, True):
+                endless, since, spent = Endless(engine), time.perf_counter(), time.process_time()
+                asked = []
+                for robot in range(INFLIGHT):
+                    asked.append(endless.begin(robot, f"Robot {robot}, talk.", _TOKENS))
+                    if not together:
+                        await asked[-1]
+                await asyncio.gather(*asked)
+                seconds = time.perf_counter() - since, time.process_time() - spent
+                said = [[token for token, _ in made] for made in endless.tokens.values()]
+                rounds.append((seconds, said))
+            if repeat >= 0:
+                (one, alone), (both, beside) = rounds
+                ratios.append(one[0] / both[0])
+                of_processor.append(one[1] / both[1])
+                same += sum(a == b for a, b in zip(alone, beside, strict=True))
+    return {
+        "tokens_each": _TOKENS,
+        "together_over_serial": round(statistics.median(ratios), 2),
+        "together_over_serial_of_processor": round(statistics.median(of_processor), 2),
+        "replies_the_same": same,
+        "replies": INFLIGHT * repeats,
+    }
 
-    def join() -> None:
-        joined[0] = time.perf_counter()
-        words = "Tell me of the robots of the south and of the north. " * (_JOINER_TOKENS // 20)
-        engine._serving.submit(request(INFLIGHT - 1, words, 8))
 
-    for robot in range(INFLIGHT - 1):
-        engine._serving.submit(request(robot, f"Robot {robot}, talk.", _TOKENS))
-    await done.wait()
-    await engine._worker.run(engine._batcher.forget)
-    between = [
-        1000 * (later - earlier)
-        for robot in range(INFLIGHT - 1)
-        # (Not of the first few, in which the others of the three join.)
-        for earlier, later in zip(tokens[robot][10:], tokens[robot][11:], strict=False)
+async def gaps(engine: LlamaCppMind, *, joins: bool) -> tuple[list[float], float]:
+    """ms between two tokens of three replies while a fourth robot joins, if it does; and how long
+    that one waited for its first."""
+    endless = Endless(engine)
+    loop = asyncio.get_running_loop()
+    joined: asyncio.Future[float] = loop.create_future()
+
+    def take() -> None:
+        if joins and len(endless.tokens[0]) == _JOINS_AT:
+            loop.call_soon_threadsafe(joined.set_result, time.perf_counter())
+
+    robots = range(INFLIGHT - 1)
+    asked = [
+        endless.begin(robot, f"Robot {robot}, talk.", _TOKENS, take if not robot else lambda: None)
+        for robot in robots
     ]
-    last = tokens[INFLIGHT - 1]
-    return between, 1000 * (last[0] - joined[0]) if last else 0.0
+    first_ms = 0.0
+    if joins:
+        since = await joined
+        words = "Tell me of the robots of the south and of the north. " * (_JOINER_TOKENS // 20)
+        await endless.begin(INFLIGHT - 1, words, 8)
+        first_ms = 1000 * (endless.tokens[INFLIGHT - 1][0][1] - since)
+    await asyncio.gather(*asked)
+    await engine._worker.run(engine._batcher.forget)
+    times = [[at for _, at in endless.tokens[robot][10:]] for robot in robots]
+    between = [1000 * (b - a) for at in times for a, b in pairwise(at)]
+    return between, first_ms
 
 
 async def joining(repeats: int) -> dict[str, Any]:
@@ -207,26 +250,36 @@ async def joining(repeats: int) -> dict[str, Any]:
 
 def main() -> int:
     p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("--repeats", type=int, default=8, help="(default %(default)s)")
+    p.add_argument("--repeats", type=int, default=6, help="(default %(default)s)")
     p.add_argument("--out", type=Path, help="default: a file in benchmarks/results")
     args = p.parse_args()
     greedy = asyncio.run(throughput(args.repeats, seed=None, temperature=0.0)).as_json()
     seeded = asyncio.run(throughput(args.repeats, seed=SEED, temperature=0.8)).as_json()
+    longer = asyncio.run(long_replies(args.repeats))
     joined = asyncio.run(joining(args.repeats))
     for name, row in (("temperature 0", greedy), (f"temperature 0.8, seed {SEED}", seeded)):
         print(
             f"{name}: {row['serial_tokens_a_second']['median']:.0f} tokens a second robot after"
             f" robot, {row['together_tokens_a_second']['median']:.0f} together:"
             f" {row['together_over_serial']} x (of the processor"
-            f" {row['together_over_serial_of_processor']} x); {row['answers_the_same']} of {row['answers']}"
-            " answers the same"
+            f" {row['together_over_serial_of_processor']} x);"
+            f" {row['answers_the_same']} of {row['answers']} answers the same"
         )
+    print(
+        f"replies of {_TOKENS} tokens: {longer['together_over_serial']} x (of the processor"
+        f" {longer['together_over_serial_of_processor']} x); {longer['replies_the_same']} of"
+        f" {longer['replies']} the same, token for token"
+    )
     for name, gap in joined["gap_ms"].items():
         print(
             f"{name}: {gap['median']:.1f} ms to the next token, p99 {gap['p99']:.1f},"
             f" most {gap['max']:.1f}"
         )
-    write("batching", {"goal": GOAL, "greedy": greedy, "seeded": seeded, **joined}, args.out)
+    write(
+        "batching",
+        {"goal": GOAL, "greedy": greedy, "seeded": seeded, "long": longer, **joined},
+        args.out,
+    )
     return 0
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -25,6 +26,7 @@ from brain.engines.room import gpu_shares_memory, room_for
 _log = logging.getLogger("brain.engines.llm.llamacpp")
 
 DECODED, NO_ROOM, ABORTED = 0, 1, 2
+_SAMPLERS = 16
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,18 @@ class NativeModel:
         )
         self._pads_with_space = api.llama_vocab_type(self.vocab) == api.LLAMA_VOCAB_TYPE_SPM
         self._pieces: dict[int, bytes] = {}
+        self._samplers: OrderedDict[Hashable, Any] = OrderedDict()
+
+    def sampler(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """A copy of the sampler that `make` makes, once for each of the last few keys; the caller
+        frees the copy. To read a grammar takes ten times as long as to copy it."""
+        made = self._samplers.pop(key, None) or make()
+        if not made:
+            return made
+        self._samplers[key] = made
+        if len(self._samplers) > _SAMPLERS:
+            api.llama_sampler_free(self._samplers.popitem(last=False)[1])
+        return api.llama_sampler_clone(made)
 
     def room_for_context(self, cells: int) -> None:
         """Raises `EngineUnavailable` if the keys and values of so many tokens find no memory.
@@ -240,6 +254,8 @@ class NativeModel:
 
     def close(self) -> None:
         """Free the weights. Contexts on them have been closed before."""
+        while self._samplers:
+            api.llama_sampler_free(self._samplers.popitem()[1])
         handle, self.handle = self.handle, None
         if handle:
             api.llama_model_free(handle)

@@ -49,7 +49,9 @@ class Sampler:
     ) -> None:
         self._n_vocab = model.n_vocab
         self._banned = list(banned)
-        self._grammar = _grammar_sampler(model, grammar) if grammar is not None else None
+        self._grammar = None
+        if grammar is not None:
+            self._grammar = model.sampler(grammar, lambda: _grammar_sampler(model, grammar))
         self._chain = _chain(model, sampling)
         self._ids = np.arange(model.n_vocab, dtype=np.int32)
 
