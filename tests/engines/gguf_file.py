@@ -15,8 +15,10 @@ _PLAIN = {
     0: "<B", 1: "<b", 2: "<H", 3: "<h", UINT32: "<I", INT32: "<i", FLOAT32: "<f", BOOL: "<?",
     10: "<Q", 11: "<q", 12: "<d",
 }  # fmt: skip
-_F32, _F16 = 0, 1
+_F32, _F16, _Q8_0 = 0, 1, 8
 _ALIGNMENT = 32
+_BLOCK = 32
+_BLOCKS = np.dtype([("scale", "<f2"), ("codes", "i1", (_BLOCK,))])
 
 Facts = Mapping[str, tuple[int, Any]]
 """What a file tells of its model, by key: the value's kind, and the value. That of an array is the
@@ -24,12 +26,13 @@ kind of its items and a list of them."""
 
 
 def write_gguf(path: Path, facts: Facts, tensors: Mapping[str, NDArray[Any]]) -> Path:
-    """Write a model to `path`; its tensors are float16 or float32."""
+    """Write a model to `path`; its tensors are float16, float32 or what `q8_0` makes of them."""
     header = struct.pack("<4sIQQ", b"GGUF", 3, len(tensors), len(facts)) + _told(facts)
     place = 0
     for name, data in tensors.items():
-        shape = data.shape[::-1]
-        kind = _F16 if data.dtype == np.float16 else _F32
+        kind, shape = _F16 if data.dtype == np.float16 else _F32, data.shape[::-1]
+        if data.dtype == _BLOCKS:
+            kind, shape = _Q8_0, (shape[0] * _BLOCK, *shape[1:])
         header += _text(name) + struct.pack(f"<I{len(shape)}Q", len(shape), *shape)
         header += struct.pack("<IQ", kind, place)
         place += _padded(data.nbytes)
@@ -38,6 +41,20 @@ def write_gguf(path: Path, facts: Facts, tensors: Mapping[str, NDArray[Any]]) ->
         for data in tensors.values():
             file.write(data.tobytes().ljust(_padded(data.nbytes), b"\0"))
     return path
+
+
+def q8_0(weights: NDArray[Any]) -> NDArray[Any]:
+    """Eight bits a weight, and a scale for each 32 in a row: a quarter of float32's time on a CPU.
+
+    `weights` is float16 or float32 [rows, columns], whose columns are a multiple of 32.
+    """
+    rows, columns = weights.shape
+    values = weights.astype(np.float32).reshape(rows, columns // _BLOCK, _BLOCK)
+    blocks = np.zeros(values.shape[:2], _BLOCKS)
+    blocks["scale"] = np.abs(values).max(axis=2) / 127
+    scale = blocks["scale"].astype(np.float32)[..., None]
+    blocks["codes"] = np.round(np.divide(values, scale, out=np.zeros_like(values), where=scale > 0))
+    return blocks
 
 
 def retold(source: Path, path: Path, change: Callable[[dict[str, tuple[int, Any]]], Facts]) -> Path:
