@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -55,11 +55,14 @@ class Robot:
     async def listen(self) -> None:
         while True:
             output = await self.session.outputs.get()
-            self.witness.see(output)
-            self.said.append((asyncio.get_running_loop().time(), output))
-            self._news.set()
+            self.keep(output)
             if isinstance(output, outputs.Closed):
                 return
+
+    def keep(self, output: outputs.Output) -> None:
+        self.witness.see(output)
+        self.said.append((asyncio.get_running_loop().time(), output))
+        self._news.set()
 
     async def speak(self, sound: NDArray[np.int16], chunk_ms: int = 20) -> None:
         """Send sound at the pace of real time."""
@@ -102,6 +105,7 @@ async def a_session(
     name: str = "robot-1",
     alone: bool = True,
     end_of_turn: ScriptedEndOfTurn | None = None,
+    a_robot: Callable[[Session], Robot] = Robot,
 ) -> AsyncIterator[Robot]:
     """A session and its robot; checks at the end that nothing is left running.
 
@@ -118,7 +122,7 @@ async def a_session(
         "s-1", name, engines, house or HouseRules(), memory or RobotMemory(History()), ahead,
         listener, duty,
     )  # fmt: skip
-    robot = Robot(session)
+    robot = a_robot(session)
     running = asyncio.ensure_future(session.run())
     listening = asyncio.ensure_future(robot.listen())
     try:
