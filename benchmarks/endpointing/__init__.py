@@ -1,0 +1,1 @@
+"""When a turn ends: fixed against adaptive, on labelled utterances with pauses inside."""
