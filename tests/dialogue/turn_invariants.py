@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 
 from brain.dialogue import effects, events
 from brain.dialogue.effects import Effect
-from brain.dialogue.outputs import Problem, SpeechStarted, SpeechStopped, UserPartial, UserSaid
+from brain.dialogue.outputs import SpeechStarted, SpeechStopped, UserPartial, UserSaid
 from brain.dialogue.state import FRAME, PARTIAL_EVERY, Idle, Listening, Pausing, Rules, State
 from brain.dialogue.turn import step
+from tests.dialogue.turn_duties import DUTIES
 
 # What may begin a reply of each kind, and end one for each reason.
 _COMMITS = (events.Frame, events.Starved, events.EndUtterance)
@@ -85,7 +86,8 @@ class StepWitness:
             self._see(effect, event, before)
         if isinstance(event, events.EndUtterance):
             self.paused_at = None
-        self._look_back(event, before, wanted)
+        DUTIES[type(event)](before, event, self.state, wanted)
+        self._look_back(event, wanted)
         self._compare(before)
         return wanted
 
@@ -268,12 +270,21 @@ class StepWitness:
 
     # -- all effects of an event together --------------------------------------------------------
 
-    def _look_back(self, event: events.Event, before: State, wanted: tuple[Effect, ...]) -> None:
+    def _look_back(self, event: events.Event, wanted: tuple[Effect, ...]) -> None:
         if any(isinstance(effect, effects.Send) for effect in wanted):
             self._no_turn_lost(wanted)
-        look = _LOOKS.get(type(event))
-        if look is not None:
-            getattr(self, look)(event, before, wanted)
+        match event:
+            case events.Foreseen() if (event.turn, event.revision) == self.ahead:
+                self.foreseen = event.text
+            case events.CallMade():
+                self.calls.append(event.call_id)
+                if event.reply_id == self._active_id:
+                    self.open_calls.append(event.call_id)
+            case events.ToolResult() if event.call_id in self.open_calls:
+                self.open_calls.remove(event.call_id)
+            case events.Hangup():
+                self.open_turn = None  # the connection is gone: nobody can be told
+                assert not self.state.under_way
 
     def _no_turn_lost(self, wanted: tuple[Effect, ...]) -> None:
         for i, effect in enumerate(wanted):
@@ -288,90 +299,6 @@ class StepWitness:
                     follows = wanted[i + 1]
                     assert isinstance(follows, effects.Remember), "9: said, and not remembered"
                     assert (follows.text, follows.turn) == (text, turn)
-
-    def _foreseen(self, event: events.Foreseen, before: State, wanted: tuple[Effect, ...]) -> None:
-        fresh = (event.turn, event.revision) == self.ahead
-        if fresh:
-            self.foreseen = event.text
-        asked: list[Effect] = []
-        if fresh and event.text:
-            asked = [effects.PrepareReply(event.turn, event.text)]
-        elif fresh and before.prepared is not None:
-            asked = [effects.DropPrepared()]
-        assert list(wanted) == asked, "nobody is told of a guess"
-
-    def _judged(self, event: events.Judged, before: State, wanted: tuple[Effect, ...]) -> None:
-        assert wanted == (), "nobody is told of a guess"
-        assert self.state == before or (event.turn, event.revision) == self.ahead, "a stale verdict"
-
-    def _transcribed(
-        self, event: events.Transcribed, before: State, wanted: tuple[Effect, ...]
-    ) -> None:
-        answered = [effect for effect in wanted if isinstance(effect, effects.StartReply)]
-        if event.turn == before.answering and event.text:
-            assert [(reply.turn, reply.kind) for reply in answered] == [(event.turn, "answer")]
-        else:
-            assert not answered, "an answer to nothing, or to what was overtaken"
-            assert before.reply == self.state.reply
-
-    def _cleared(self, event: events.Clear, before: State, wanted: tuple[Effect, ...]) -> None:
-        assert isinstance(self.state.floor, Idle), "6: clear resets the whole turn"
-        assert self.state.free_from == self.state.now
-        assert before.reply == self.state.reply
-
-    def _cancelled(self, event: events.Cancel, before: State, wanted: tuple[Effect, ...]) -> None:
-        assert self.active is None
-        assert self.state.answering == 0
-        assert self.state.wait is None
-
-    def _typed(self, event: events.Typed, before: State, wanted: tuple[Effect, ...]) -> None:
-        turn = before.last_turn + 1
-        assert effects.Remember(event.text, turn) in wanted
-        assert effects.StartReply(before.last_reply + 1, turn, "answer") in wanted
-
-    def _call(self, event: events.CallMade, before: State, wanted: tuple[Effect, ...]) -> None:
-        assert wanted == ()
-        self.calls.append(event.call_id)
-        if event.reply_id == self._active_id:
-            self.open_calls.append(event.call_id)
-
-    def _result(self, event: events.ToolResult, before: State, wanted: tuple[Effect, ...]) -> None:
-        if event.call_id in self.open_calls:
-            self.open_calls.remove(event.call_id)
-            assert wanted[0] == effects.RememberResult(event.call_id, event.output)
-        else:
-            self._unknown(wanted)
-
-    def _picture(
-        self, event: events.ToolPicture, before: State, wanted: tuple[Effect, ...]
-    ) -> None:
-        if not wanted or not isinstance(wanted[0], effects.RememberPicture):
-            assert event.call_id not in self.open_calls
-            self._unknown(wanted)
-
-    def _unknown(self, wanted: tuple[Effect, ...]) -> None:
-        (told,) = wanted
-        assert isinstance(told, effects.Send)
-        assert isinstance(told.output, Problem)
-        assert told.output.code == "unknown_call_id"
-
-    def _over(
-        self,
-        event: events.ReplyPlayed | events.ReplyFailed,
-        before: State,
-        wanted: tuple[Effect, ...],
-    ) -> None:
-        if before.reply is None or before.reply.reply_id != event.reply_id:
-            assert (self.state, wanted) == (before, ()), "a stale result did something"
-        elif isinstance(event, events.ReplyFailed):
-            (problem,) = (e.output for e in wanted if isinstance(e, effects.Send))
-            assert problem == Problem(event.code, event.message, before.reply.turn)
-
-    def _hung_up(self, event: events.Hangup, before: State, wanted: tuple[Effect, ...]) -> None:
-        self.open_turn = None  # the connection is gone: nobody can be told
-        assert self.active is None
-        assert self.state.closed
-        assert not self.state.under_way
 
     # -- the state against the books -------------------------------------------------------------
 
@@ -404,20 +331,3 @@ class StepWitness:
     @property
     def _active_id(self) -> int | None:
         return self.active.reply_id if self.active else None
-
-
-# What is looked at after an event of this kind.
-_LOOKS: dict[type, str] = {
-    events.Foreseen: "_foreseen",
-    events.Judged: "_judged",
-    events.Transcribed: "_transcribed",
-    events.Clear: "_cleared",
-    events.Cancel: "_cancelled",
-    events.Typed: "_typed",
-    events.CallMade: "_call",
-    events.ToolResult: "_result",
-    events.ToolPicture: "_picture",
-    events.ReplyPlayed: "_over",
-    events.ReplyFailed: "_over",
-    events.Hangup: "_hung_up",
-}

@@ -293,20 +293,21 @@ def _place(error: Exception) -> tuple[str, int | None]:
     return last.filename, last.lineno
 
 
-def run(seed: int) -> Run:
-    """The sequence of this seed. AssertionError with the shortest that breaks as it does."""
+def run(seed: int, *, short: bool = True) -> Run:
+    """The sequence of this seed. AssertionError with the shortest that breaks as it does, or with
+    all of it if that needn't be `short`."""
     rng = random.Random(seed)
     rules = a_rule(rng)
     sequence = Run(StepWitness(State(rules=rules)))
     try:
-        for draw in rng.choices(_DRAWS, _WEIGHTS, k=rng.randint(8, 24)):
+        for draw in rng.choices(_DRAWS, _WEIGHTS, k=rng.randint(6, 20)):
             for item in draw(rng, sequence.witness):
                 sequence.take(item)
         sequence.settle()
         for _ in range(2):
             sequence.take(events.Hangup())
     except Exception as error:
-        short = shrunk(rules, sequence.items, error)
-        told = "\n".join(f"    {item!r}," for item in short)
+        items = shrunk(rules, sequence.items, error) if short else sequence.items
+        told = "\n".join(f"    {item!r}," for item in items)
         raise AssertionError(f"seed {seed}: {error!r}\nrules={rules}\n{told}") from error
     return sequence
