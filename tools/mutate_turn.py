@@ -3,7 +3,7 @@ tests notice?
 
     python -m tools.mutate_turn [--only WORDS] [--list]
 
-Each mutant of `brain/dialogue/turn.py` and `turn_parts.py` runs in a process that is forked for it:
+Each mutant of `brain/dialogue/turn.py` and its parts runs in a process that is forked for it:
 first some of the seeded sequences (`tests/dialogue/turn_sequences.py`), then the pure tests.
 Nothing is written to disk. Exit status 1 if fewer than 90 % are noticed.
 
@@ -28,7 +28,7 @@ from pathlib import Path
 from tools.mutants import Mutant, mutants
 
 ROOT = Path(__file__).resolve().parent.parent
-MODULES = ("brain.dialogue.turn_parts", "brain.dialogue.turn")
+MODULES = ("brain.dialogue.turn_parts", "brain.dialogue.turn_partials", "brain.dialogue.turn")
 TESTS = ("tests/dialogue/test_turn.py", "tests/dialogue/test_turn_sequences.py")
 SEEDS = 2_500
 DEADLINE_S = 300

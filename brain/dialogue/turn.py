@@ -254,7 +254,7 @@ def _cancel(state: State) -> Step:
 
 def _typed(state: State, event: Typed) -> Step:
     turn = state.last_turn + 1
-    state, ended = end_reply(replace(state, last_turn=turn, wait=None), "interrupted")
+    state, ended = end_reply(replace(state, last_turn=turn), "interrupted")
     state, started = start_reply(state, turn, "answer")
     return state, (*ended, Remember(event.text, turn), *started)
 

@@ -156,8 +156,6 @@ def commit(state: State) -> Step:
     hearing = StartTranscription(
         turn, utterance.revision, utterance.start, end, utterance.end, known=text is not None
     )
-    if state.rules.push_to_talk:
-        state = replace(state, free_from=state.now)
     committed = state, (*dropped, *ended, Send(SpeechStopped(turn)), hearing)
     return committed if text is None else then(committed, lambda state: heard(state, turn, text))
 

@@ -23,7 +23,7 @@ SHORT = Rules(
     barge_in=4 * FRAME,
     gap=3 * FRAME,
     pre_roll=2 * FRAME,
-    post_roll=FRAME,
+    post_roll=2 * FRAME,
     max_utterance=24 * FRAME,
 )
 
@@ -48,7 +48,7 @@ def a_rule(rng: random.Random) -> Rules:
         SHORT,
         silence=rng.choice((3, 5, 9)) * FRAME,
         tentative=rng.choice((0, 1, 2, 2, 4)) * FRAME,
-        max_utterance=rng.choice((10, 24, 60)) * FRAME,
+        max_utterance=rng.choice((6, 12, 24, 60)) * FRAME,
         partials=rng.random() < 0.7,
         deaf_in_reply=rng.random() < 0.3,
         push_to_talk=rng.random() < 0.15,
@@ -152,6 +152,15 @@ def _overdue(rng: random.Random, witness: StepWitness) -> Iterator[Item]:
     yield events.ToolsOverdue(wait.reply_id if wait and rng.random() < 0.8 else rng.randint(0, 9))
 
 
+def _tools(rng: random.Random, witness: StepWitness) -> Iterator[Item]:
+    """A call, its result and what is said of it, now and then with a part left out."""
+    typed = events.Typed("dance")
+    steps: tuple[Draw, ...] = (_call, _played, _overdue, _result, _picture, _result, _picture)
+    for draw in (_one(typed), *steps):
+        if rng.random() < 0.75:
+            yield from draw(rng, witness)
+
+
 def _change(rng: random.Random, witness: StepWitness) -> Iterator[Item]:
     yield events.ChangeRules(a_rule(rng))
 
@@ -174,6 +183,7 @@ MOVES: tuple[tuple[int, Draw], ...] = (
     (5, _played),
     (3, _failed),
     (4, _call),
+    (3, _tools),
     (4, _result),
     (3, _picture),
     (2, _overdue),
@@ -300,7 +310,7 @@ def run(seed: int, *, short: bool = True) -> Run:
     rules = a_rule(rng)
     sequence = Run(StepWitness(State(rules=rules)))
     try:
-        for draw in rng.choices(_DRAWS, _WEIGHTS, k=rng.randint(6, 20)):
+        for draw in rng.choices(_DRAWS, _WEIGHTS, k=rng.randint(4, 16)):
             for item in draw(rng, sequence.witness):
                 sequence.take(item)
         sequence.settle()
