@@ -34,8 +34,20 @@ SEEDS = 2_500
 DEADLINE_S = 300
 GOAL = 0.9
 
-# Not to be told from the original, by what anybody can see of it.
-EQUIVALENT: dict[str, str] = {}
+
+def equivalent() -> dict[str, str]:
+    """Those that nobody can tell from the original, and why: a line of that, and one a mutant."""
+    reasons: dict[str, str] = {}
+    why = ""
+    for line in (ROOT / "tools/equivalent_mutants.txt").read_text().splitlines():
+        if line.startswith("#"):
+            why = line.removeprefix("# ")
+        elif line:
+            reasons[line] = why
+    return reasons
+
+
+EQUIVALENT = equivalent()
 
 
 def all_mutants() -> Iterator[tuple[str, Mutant]]:

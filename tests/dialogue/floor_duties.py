@@ -12,7 +12,17 @@ from typing import Any
 from brain.dialogue import effects, events
 from brain.dialogue.effects import Effect, EndReply, Send, StartReply
 from brain.dialogue.outputs import Problem, Reason, SpeechStarted, SpeechStopped, UserSaid
-from brain.dialogue.state import FRAME, RATE, Idle, Listening, Pausing, State, Utterance
+from brain.dialogue.state import (
+    FRAME,
+    PARTIAL_EVERY,
+    RATE,
+    Idle,
+    Listening,
+    Pausing,
+    State,
+    Utterance,
+    samples,
+)
 
 NOT_UNDERSTOOD = "nothing that could be understood was said"
 
@@ -76,6 +86,8 @@ def speech(before: State, event: events.Frame, after: State, wanted: tuple[Effec
     if event.end - said.start < rules.max_utterance:
         assert after.floor == Listening(said)
         assert but_ahead(wanted) == told
+        listens = rules.partials and said.turn and voiced >= PARTIAL_EVERY and not before.ahead
+        heard_partly(said, event.end, False, bool(listens), wanted)
         assert not opens or not (after.ended_by_silence or after.answering)
     elif said.turn:
         committed(before, said, after, but_ahead(wanted), told)
@@ -109,6 +121,17 @@ def silence(before: State, event: events.Frame, after: State, wanted: tuple[Effe
     asked = [effects.HearAhead(said.turn, said.revision, said.start, end)] if guess else []
     assert [effect for effect in wanted if isinstance(effect, effects.HearAhead)] == asked
     assert but_ahead(wanted) == ()
+    pauses = min(samples(64), rules.tentative) <= lasts < rules.tentative
+    listens = rules.partials and said.turn and pauses and not heard and not before.reply
+    heard_partly(said, end, True, bool(listens), wanted)
+
+
+def heard_partly(
+    said: Utterance, end: int, pausing: bool, listens: bool, wanted: tuple[Effect, ...]
+) -> None:
+    partial = effects.HearPartial(said.turn, said.revision, said.start, end, pausing)
+    asked = [effect for effect in wanted if isinstance(effect, effects.HearPartial)]
+    assert asked == ([partial] if listens else [])
 
 
 def committed(

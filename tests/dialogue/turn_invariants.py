@@ -293,6 +293,7 @@ class StepWitness:
                     match wanted[i + 1]:
                         case effects.StartTranscription(heard):
                             assert heard == turn
+                            assert effects.DropAhead() not in wanted[i + 1 :], "it is of use"
                         case other:
                             assert isinstance(other, effects.ForgetSound), "6: a turn lost"
                 case effects.Send(UserSaid(text, turn)):
