@@ -8,6 +8,7 @@ served: settings, lanes, ladders, dialogue, `/ws`, and the real voice detector.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import sys
 import time
@@ -107,11 +108,18 @@ class FixedMind:
     ) -> AsyncGenerator[Text | ToolCall, None]:
         patience = Patience(ticket.cancel)
         with self._log.working("llm"):
-            wait = self._costs.first_token
+            # By the clock: many short sleeps would add up to more, and it would look like ours.
+            clock = asyncio.get_running_loop().time
+            due = clock() + self._costs.first_token
             for token in fixed.tokens(self._reply or fixed.answer(messages[-1].content)):
-                await patience.sleep(wait)
-                wait = self._costs.token
+                await patience.sleep(due - clock())
+                due += self._costs.token
                 yield Text(token)
+
+    async def prefill(
+        self, messages: Sequence[Message], *, tools: Sequence[ToolSpec] = (), ticket: Ticket
+    ) -> None:
+        """Nothing is kept: a first token costs the same each time."""
 
     async def close(self) -> None:
         """Nothing is held."""

@@ -51,13 +51,13 @@ ROWS = (
     Row(
         "ours-partials",
         "Robot Brain, STT_PARTIALS on",
-        _ours(STT_PARTIALS="1"),
+        _ours(STT_PARTIALS="true"),
         needs="STT_PARTIALS",
     ),
     Row(
         "ours-http",
         "Robot Brain, its language model behind HTTP as theirs is",
-        _ours("--own-mind", LLM_BACKEND="openai", OPENAI_URL=MIND, OPENAI_MODEL="fixed"),
+        _ours("--own-mind", LLM_BACKEND="openai", OPENAI_URL=f"{MIND}/v1", OPENAI_MODEL="fixed"),
     ),
     Row(
         "ours-sentence",

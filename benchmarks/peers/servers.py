@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
 import subprocess
@@ -97,9 +98,13 @@ def _is_up(kind: str, port: int) -> bool:
     if kind == "ours":
         try:
             with _UNPROXIED.open(f"http://127.0.0.1:{port}/ready", timeout=2) as answer:
-                return bool(answer.status == 200)
+                report = json.load(answer)
         except (urllib.error.URLError, OSError):
             return False
+        if report["degraded"] and not report["loading"]:
+            # Another engine would be measured than the one that is asked for.
+            raise NotStarted(f"ours is degraded: {report['engines']}")
+        return bool(report["ready"] and not report["loading"])
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 

@@ -12,12 +12,14 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from benchmarks.peers.figures import Figures, figures
 from benchmarks.peers.floors import critical_path_ms, silences
 from benchmarks.peers.robot import Robot, Turn
 from benchmarks.peers.rows import Row, placed
 from benchmarks.peers.servers import NotStarted, Server, running
-from benchmarks.peers.sound import questions
+from benchmarks.peers.sound import Sound, questions
 from benchmarks.peers.wires import opened
 from brain.dialogue.state import Rules, samples
 
@@ -30,13 +32,16 @@ _WARM_UP_S = 60.0
 @dataclass
 class RowResult:
     """What a row measured. `first_ms`: its first turn after the start of the server, which counts
-    nowhere else. `own_ms`: what our server took beyond the critical path (see `floors`)."""
+    nowhere else. `heard`: all that the robot sent. Of ours, each turn's `end_ms` is when its
+    silence was long enough, and `own_ms` what our server took beyond the critical path (see
+    `floors`)."""
 
     row: Row
     turns: list[Turn] = field(default_factory=list)
     first_ms: float | None = None
     own_ms: list[float] = field(default_factory=list)
     end_ms: list[float] = field(default_factory=list)
+    heard: Sound = field(default_factory=lambda: np.zeros(0, np.int16))
     failed: str = ""
 
     @property
@@ -64,7 +69,7 @@ def measure(rows: Sequence[Row], turns: int, progress: Progress) -> list[RowResu
                 ports.append(0)
         asyncio.run(_converse(results, ports, turns, progress))
     for result in results:
-        del result.turns[turns:]
+        _look_behind(result)
     return results
 
 
@@ -93,8 +98,7 @@ async def _converse(
                 progress(f"turn {number + 1} of {turns}: {result.row.name}")
                 result.turns.append(await robot.ask(spoken[number % len(spoken)]))
         for result, robot in robots:
-            if result.row.kind == "ours":
-                _look_behind(result, robot)
+            result.heard = robot.heard
 
 
 async def _warm_up(robot: Robot, result: RowResult) -> None:
@@ -108,13 +112,16 @@ async def _warm_up(robot: Robot, result: RowResult) -> None:
     raise RuntimeError(f"{_WARM_UPS} questions got no answer")
 
 
-def _look_behind(result: RowResult, robot: Robot) -> None:
-    """How long our server took beyond what its engines and the silence cost."""
+def _look_behind(result: RowResult) -> None:
+    """How long our server took beyond what its engines and the silence cost. (With partials there
+    is no saying when the ears begin.)"""
     row = result.row
+    if row.kind != "ours" or row.name == "ours-partials":
+        return
     tentative = int(row.server.settings.get("TENTATIVE_SILENCE_MS", 128))
     rules = Rules(tentative=samples(tentative), deaf_in_reply=False)
     ends = [turn.speech_end for turn in result.turns]
-    for turn, silence in zip(result.turns, silences(robot.heard, ends, rules), strict=True):
+    for turn, silence in zip(result.turns, silences(result.heard, ends, rules), strict=True):
         if silence is None or turn.latency_ms is None:
             continue
         result.end_ms.append(silence.end_ms)

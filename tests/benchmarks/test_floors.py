@@ -90,5 +90,5 @@ def test_rows_are_chosen_by_what_is_there_and_by_name() -> None:
 def test_a_server_is_told_where_the_language_model_is() -> None:
     rows = {row.name: row for row in ROWS}
     there = placed(rows["ours-http"].server, "http://127.0.0.1:1")
-    assert there.settings["OPENAI_URL"] == "http://127.0.0.1:1"
+    assert there.settings["OPENAI_URL"] == "http://127.0.0.1:1/v1"
     assert "http://127.0.0.1:1" in placed(rows["pipecat"].server, "http://127.0.0.1:1").arguments
