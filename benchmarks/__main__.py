@@ -2,6 +2,7 @@
 
     python -m benchmarks --turns 4 --only ours      a quick look at the rows whose name begins so
     python -m benchmarks --part barge-in            that part alone
+    python -m benchmarks --publish                  the README's table and RESULTS.md as well
 
 The report goes to benchmarks/results: Markdown, the figures as JSON, and a picture.
 """
@@ -25,6 +26,7 @@ from typing import Any
 from benchmarks.parts import MODULES, PARTS, Asked, Found, module
 from benchmarks.peers import report
 from benchmarks.peers.servers import ROOT
+from benchmarks.publish import publish
 
 RESULTS = ROOT / "benchmarks/results"
 PEERS = {"pipecat": "pipecat-ai 1.14.0", "s2s": "speech-to-speech 1.1.0"}
@@ -37,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     p.add_argument("--only", action="append", default=[], metavar="ROW", help="and no other rows")
     p.add_argument("--part", action="append", default=[], help="and no other parts")
     p.add_argument("--no-peers", action="store_true", help="ours alone")
+    p.add_argument("--publish", action="store_true", help="put the figures into the README, too")
     p.add_argument("--out", type=Path, default=RESULTS, help="folder (default %(default)s)")
     args = p.parse_args(arguments)
     started = time.monotonic()
@@ -57,6 +60,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found = _together(founds)
     text = _written(found, asked, missing, broken, load_before, time.monotonic() - started)
     _save(args.out, found, text)
+    if args.publish:
+        page = args.out / f"{_name()}.md"
+        python = platform.python_version()
+        machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {python}"
+        publish(ROOT, page.resolve(), _today(), machine, found.rows, found.goals)
     print(report.goals(found.goals))
     progress(f"the report is in {args.out}")
     return int(bool(broken) or any(goal.measured and not goal.met for goal in found.goals))
@@ -99,6 +107,7 @@ def _together(founds: Sequence[Found]) -> Found:
         whole.sections += found.sections
         whole.goals += found.goals
         whole.figures |= found.figures
+        whole.rows |= found.rows
         whole.bars += found.bars
         whole.staged += found.staged
     return whole

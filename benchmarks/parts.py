@@ -43,11 +43,12 @@ class Asked:
 
 @dataclass
 class Found:
-    """What a part has to say. `bars` and `staged` are for the picture."""
+    """What a part has to say. `rows`: by their names. `bars` and `staged` are for the picture."""
 
     sections: list[tuple[str, str]] = field(default_factory=list)
     goals: list[Goal] = field(default_factory=list)
     figures: dict[str, Any] = field(default_factory=dict)
+    rows: dict[str, Figures] = field(default_factory=dict)
     bars: list[tuple[str, str, Figures]] = field(default_factory=list)
     staged: list[Staged] = field(default_factory=list)
 
@@ -81,6 +82,7 @@ def beside_the_peers(asked: Asked, progress: Progress) -> Found:
                 *(by_name[n].own_ms if n in by_name else [] for n in ("ours-zero", "ours"))
             ),
         ],
+        rows=measured,
         bars=[(result.row.kind, result.row.about, result.figures) for result in results],
     )
     found.figures["voice_to_voice"] = {
@@ -128,7 +130,8 @@ def pocket_models(asked: Asked, progress: Progress) -> Found:
     if not turns:
         raise RuntimeError("no turn was answered")
     middle = overlap.typical(turns)
-    lines = [(stage, f"{ms:.0f}") for stage, ms in middle.timings.items()]
+    lines = [("the detector lets go", f"{middle.let_go:.0f}")]
+    lines += [(stage, f"{ms:.0f}") for stage, ms in middle.timings.items()]
     lines.append(("first sound at the robot", f"{middle.total:.0f}"))
     return Found(
         sections=[

@@ -20,10 +20,13 @@ STAGES = ("endpoint", "ahead", "stt", "llm_first_token", "first_clause", "tts_fi
 
 @dataclass(frozen=True)
 class Staged:
-    """A turn: `total` ms at the robot, and what the server says of its stages, in ms."""
+    """A turn: `total` ms at the robot, and what the server says of its stages, in ms. `let_go`: by
+    so much later than the last sample of speech its silence begins (the detector hears it later,
+    and the way to the server is in it)."""
 
     total: float
     timings: Mapping[str, float]
+    let_go: float = 0.0
 
 
 def measure(turns: int, progress: Progress) -> list[Staged]:
@@ -39,8 +42,12 @@ def staged(turns: Sequence[Turn]) -> list[Staged]:
     for turn in turns:
         total = turn.latency_ms
         timings = next((m["timings_ms"] for _, m in turn.told if m["type"] == "reply_done"), None)
-        if total is not None and timings is not None:
-            found.append(Staged(total, {k: v for k, v in timings.items() if v is not None}))
+        if total is None or timings is None:
+            continue
+        known = {stage: ms for stage, ms in timings.items() if ms is not None}
+        over = next((at for at, m in turn.told if m["type"] == "speech_stopped"), None)
+        after = (over - turn.spoken_at) * 1000 if over is not None else 0.0
+        found.append(Staged(total, known, max(0.0, after - known.get("endpoint", after))))
     return found
 
 
@@ -51,7 +58,8 @@ def typical(turns: Sequence[Staged]) -> Staged:
         for stage in STAGES
         if (values := [turn.timings[stage] for turn in turns if stage in turn.timings])
     }
-    return Staged(median(turn.total for turn in turns), timings)
+    total, let_go = median(t.total for t in turns), median(t.let_go for t in turns)
+    return Staged(total, timings, let_go)
 
 
 async def _converse(port: int, turns: int, progress: Progress) -> list[Staged]:

@@ -13,6 +13,8 @@ from benchmarks.peers.figures import figures
 from benchmarks.peers.goals import Goal
 from benchmarks.peers.overlap import Staged, staged, typical
 from benchmarks.peers.robot import Turn
+from benchmarks.peers.servers import ROOT
+from benchmarks.publish import BEGIN, END, placed, publish
 
 
 def well(asked: Asked, progress: Progress) -> Found:
@@ -21,8 +23,10 @@ def well(asked: Asked, progress: Progress) -> Found:
         [("A section", "its text")],
         [Goal("a goal", 10.0, 12.0)],
         {"turns": asked.turns},
-        [("ours", "Robot Brain", figures([700.0, 720.0]))],
-        [Staged(560.0, {"endpoint": 512.0, "ahead": 380.0, "stt": 14.0, "tts_first_audio": 30.0})],
+        bars=[("ours", "Robot Brain", figures([700.0, 720.0]))],
+        staged=[
+            Staged(560.0, {"endpoint": 512.0, "ahead": 380.0, "stt": 14.0, "tts_first_audio": 30.0})
+        ],
     )
 
 
@@ -70,11 +74,38 @@ def test_what_a_module_prints_goes_into_the_report() -> None:
     assert "Simple is better than complex." in found.sections[0][1]
 
 
+def test_what_is_published_takes_the_place_of_what_was(tmp_path: Path) -> None:
+    (tmp_path / "benchmarks/results").mkdir(parents=True)
+    (tmp_path / "README.md").write_text(f"# A\n\n{BEGIN}\nold\n{END}\n\n## B\n")
+    (tmp_path / "benchmarks/RESULTS.md").write_text("| a |\n")
+    rows = {"ours": figures([700.0]), "pipecat-sentence": figures([1206.0])}
+    page = tmp_path / "benchmarks/results/x.md"
+    for _ in range(2):
+        publish(tmp_path, page, "2026-11-30", "two cores", rows, [Goal("a goal", 0.58, 0.6, "")])
+    text = (tmp_path / "README.md").read_text()
+    assert "old" not in text
+    assert text.count("spoken by sentence | 700 (700) | 1206 (1206) | - |") == 1
+    assert "[The report](benchmarks/results/x.md)" in text
+    assert text.endswith(f"{END}\n\n## B\n")
+    assert (tmp_path / "benchmarks/RESULTS.md").read_text().count("a goal: 0.58") == 2
+    with pytest.raises(ValueError, match="bench"):
+        placed("# no place for it", "x")
+
+
+def test_the_readme_has_a_place_for_the_table() -> None:
+    assert "new\n" in placed((ROOT / "README.md").read_text(), "new\n")
+
+
 def test_typical_stages_are_those_of_answered_turns() -> None:
     answered = Turn("x", 10.0, sounds=[10.5])
-    answered.told = [(12.0, {"type": "reply_done", "timings_ms": {"stt": 20.0, "ahead": None}})]
+    timings = {"endpoint": 350.0, "stt": 20.0, "ahead": None}
+    answered.told = [
+        (10.4, {"type": "speech_stopped"}),
+        (12.0, {"type": "reply_done", "timings_ms": timings}),
+    ]
     silent = Turn("x", 20.0)
     turns = staged([answered, silent])
-    assert turns == [Staged(500.0, {"stt": 20.0})]
-    middle = typical([*turns, Staged(600.0, {"stt": 30.0})])
-    assert (middle.total, middle.timings) == (550.0, {"stt": 25.0})
+    assert turns == [Staged(500.0, {"endpoint": 350.0, "stt": 20.0}, pytest.approx(50.0))]
+    middle = typical([*turns, Staged(600.0, {"stt": 30.0}, 30.0)])
+    assert (middle.total, middle.let_go) == (550.0, pytest.approx(40.0))
+    assert middle.timings == {"endpoint": 350.0, "stt": 25.0}
