@@ -58,6 +58,8 @@ _NO_RESULT = '{"error": "the tool gave no result"}'
 _NEVER_ANSWERS = '{"status": "sent to the robot"}'
 # More unheard sound than this means that the brain can't keep up: it is shed, visibly.
 _MAX_WAITING_S = 30.0
+# Frames of one piece of sound between which other robots have their turn.
+_BREATH = 8
 
 
 @dataclass(frozen=True)
@@ -379,6 +381,8 @@ class Session:
             if frame is None:
                 break
             self._step(frame)
+            if self._state.now % (_BREATH * FRAME) == 0:
+                await asyncio.sleep(0)  # a second of sound at once must not hold up other robots
         if self._starving is not None:
             self._starving.cancel()
             self._starving = None

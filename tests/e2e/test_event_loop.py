@@ -18,8 +18,8 @@ from brain.engines.loader import EngineSet
 from brain.settings import load
 from tests.e2e.pocket import spoken
 
-# CPU time of the loop's own thread in one callback, so that other processes don't count. A second
-# of sound in one message, judged frame by frame, is the longest piece of work that it has.
+# CPU time of the loop's own thread in one callback, so that other processes don't count. Sound is
+# the longest piece of work that it has: a second in one message is judged eight frames at a time.
 LONGEST_MS = 25
 
 
