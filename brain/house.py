@@ -120,6 +120,7 @@ def house_rules(settings: Settings) -> HouseRules:
         partials=settings.stt_partials,
         endpointing=_endpointing(settings),
         barge_in_ms=settings.barge_in_ms,
+        backchannel_ms=settings.backchannel_ms,
         pre_roll_ms=settings.pre_roll_ms,
         max_utterance_s=settings.max_utterance_s,
         lead_ms=settings.tts_lead_ms,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field, replace
 
+from brain.dialogue.outlet import Outlet
 from brain.dialogue.progress import Brief, Failed, Post, Progress
 from brain.dialogue.words import same_words
 from brain.engines.ports import Ticket
@@ -57,6 +58,7 @@ class Prepared:
     brief: Brief
     ticket: Ticket
     outbox: Outbox
+    outlet: Outlet
     started_at: float
     task: asyncio.Task[None]
     over_at: float | None = field(default=None, init=False)

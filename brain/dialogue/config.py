@@ -66,6 +66,7 @@ class HouseRules:
     partials: bool = False
     endpointing: Endpointing | None = None
     barge_in_ms: int = 300
+    backchannel_ms: int = 1000
     pre_roll_ms: int = 300
     max_utterance_s: float = 30.0
     echo_tail_ms: int = 300
@@ -107,9 +108,10 @@ def _merged(
 
 
 def rules(config: SessionConfig, house: HouseRules) -> Rules:
-    """How this session takes turns. `ECHO=guard` is half duplex until it can tell echo apart."""
+    """How this session takes turns."""
     detection = config.turn_detection
-    cancels_echo = config.echo_cancellation or house.echo == "none"
+    hears_itself = not config.echo_cancellation and house.echo != "none"
+    guards = hears_itself and house.echo == "guard"
     return Rules(
         silence=samples((detection or TurnDetection()).silence_ms),
         tentative=samples(house.tentative_ms),
@@ -117,7 +119,10 @@ def rules(config: SessionConfig, house: HouseRules) -> Rules:
         barge_in=samples(house.barge_in_ms),
         pre_roll=samples(house.pre_roll_ms),
         max_utterance=samples(house.max_utterance_s * 1000),
-        deaf_in_reply=not (cancels_echo and (detection is None or detection.interrupt)),
+        backchannel=samples(house.backchannel_ms),
+        needs_words=guards,
+        deaf_in_reply=(hears_itself and not guards)
+        or (detection is not None and not detection.interrupt),
         push_to_talk=detection is None,
     )
 

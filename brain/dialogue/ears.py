@@ -39,7 +39,13 @@ class Hearing:
 class Understood:
     """A transcription is done, one way or the other. `language`: what was heard, ISO 639-1."""
 
-    event: events.Transcribed | events.TranscriptionFailed | events.Foreseen | events.PartlyHeard
+    event: (
+        events.Transcribed
+        | events.TranscriptionFailed
+        | events.Foreseen
+        | events.PartlyHeard
+        | events.Overheard
+    )
     stt_ms: float
     language: str = "en"
 
@@ -63,6 +69,7 @@ class Ears:
         self._counters = counters
         self._duty = duty
         self._ahead: Begun | None = None
+        self._overheard: Begun | None = None
         self._tickets: set[Ticket] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._partials = Partials(
@@ -109,6 +116,36 @@ class Ears:
             self._counters.wasted_ms += self._ahead.stt_ms
             self._ahead = None
 
+    def overhear(
+        self,
+        effect: do.Overhear,
+        sound: Sound,
+        *,
+        language: str | None,
+        meaning: Callable[[str], events.Meaning],
+    ) -> None:
+        """Hear `sound`, spoken over a reply; `meaning` tells what its words are. In the midst of it
+        it is a guess, and goes last at the engine; in its pause the reply waits for it."""
+        self.drop_overheard()
+        self._duty.make_way(self._robot)
+        ticket = Ticket(self._robot, Priority.REPLY if effect.whole else Priority.SPECULATION)
+        task = self._spawn(self._overhear(effect, sound, language, ticket, meaning))
+        self._overheard = Begun(0, 0, ticket, _now(), task)
+
+    def drop_overheard(self) -> None:
+        """What is being overheard has become irrelevant."""
+        if self._overheard is not None:
+            self._overheard.ticket.cancel.cancel()
+            self._overheard = None
+
+    def adopt_overheard(self, turn: int, revision: int) -> None:
+        """What was overheard last was heard ahead of the end of this turn."""
+        self.drop_ahead()
+        self._counters.started += 1
+        self._ahead, self._overheard = self._overheard, None
+        if self._ahead is not None:
+            self._ahead.turn, self._ahead.revision = turn, revision
+
     def hear(
         self,
         effect: do.StartTranscription,
@@ -138,7 +175,7 @@ class Ears:
 
     def understood(self, item: Understood) -> None:
         """An item of ours has come out of the inbox."""
-        if isinstance(item.event, events.PartlyHeard):
+        if isinstance(item.event, events.PartlyHeard | events.Overheard):
             return
         if self.newest is not None and self.newest.turn == item.event.turn:
             self.newest = replace(self.newest, stt_ms=item.stt_ms)
@@ -175,6 +212,30 @@ class Ears:
         except Exception:
             log.exception("hearing turn %d ahead broke", turn)
             return None
+
+    async def _overhear(
+        self,
+        effect: do.Overhear,
+        sound: Sound,
+        language: str | None,
+        ticket: Ticket,
+        meaning: Callable[[str], events.Meaning],
+    ) -> Transcript | None:
+        started, transcript = _now(), None
+        try:
+            transcript = await self._transcribed(sound, language, ticket)
+        except Cancelled:
+            return None
+        except EngineError as error:
+            log.debug("what was said over a reply couldn't be heard: %s", error)
+        except Exception:
+            log.exception("hearing what was said over a reply broke")
+        text = transcript.text.strip() if transcript is not None else ""
+        told = events.Overheard(
+            effect.number, text, meaning(text) if transcript is not None else "failed"
+        )
+        self._post(Understood(told, _ms(started)))
+        return transcript
 
     async def _hear(
         self, turn: int, sound: Sound, language: str | None, ticket: Ticket, ahead: Begun | None

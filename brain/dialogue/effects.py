@@ -87,6 +87,45 @@ class Resumed:
 
 
 @dataclass(frozen=True)
+class HoldReply:
+    """Send no more of the active reply for now; what makes it goes on."""
+
+    reply_id: int
+
+
+@dataclass(frozen=True)
+class ResumeReply:
+    """Go on sending the active reply, at the very sample where it was held."""
+
+    reply_id: int
+
+
+@dataclass(frozen=True)
+class Overhear:
+    """Hear samples [start, end), spoken over a reply: an `Overheard` of this number tells what they
+    are. `whole`: the speaker pauses, and the reply's fate hangs on it. One at a time: another one
+    takes its place."""
+
+    number: int
+    start: int
+    end: int
+    whole: bool
+
+
+@dataclass(frozen=True)
+class DropOverheard:
+    """What is being overheard has become irrelevant."""
+
+
+@dataclass(frozen=True)
+class AdoptOverheard:
+    """What was overheard last was heard of this turn, ahead of its end."""
+
+    turn: int
+    revision: int
+
+
+@dataclass(frozen=True)
 class Remember:
     """The user said this: it belongs into the history.
 
@@ -161,6 +200,11 @@ Effect = (
     | DropAhead
     | DropPrepared
     | Resumed
+    | HoldReply
+    | ResumeReply
+    | Overhear
+    | DropOverheard
+    | AdoptOverheard
     | Remember
     | RememberResult
     | RememberPicture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from brain.dialogue.state import Rules
 
@@ -88,6 +89,20 @@ class Judged:
     turn: int
     revision: int
     silence: int
+
+
+Meaning = Literal["words", "fragment", "backchannel", "nothing", "own_voice", "failed"]
+"""Of speech over a reply. fragment: what may become a back-channel yet. nothing: no words in it.
+own_voice: the robot has heard itself. failed: it couldn't be heard."""
+
+
+@dataclass(frozen=True)
+class Overheard:
+    """What was heard of speech over a reply, by the hearing of this number."""
+
+    number: int
+    text: str
+    meaning: Meaning
 
 
 @dataclass(frozen=True)
@@ -183,6 +198,7 @@ Event = (
     | Foreseen
     | PartlyHeard
     | Judged
+    | Overheard
     | TranscriptionFailed
     | CallMade
     | ToolResult

@@ -18,7 +18,10 @@ _HYSTERESIS = 0.15
 
 
 class Microphone:
-    """Keeps the last `keep` samples at 16 kHz under their running numbers (0 is the first ever)."""
+    """Keeps the last `keep` samples at 16 kHz under their running numbers (0 is the first ever).
+
+    `frame` is the last one that was judged, int16 [512].
+    """
 
     def __init__(self, listener: Listener, *, keep: int) -> None:
         self.end = 0
@@ -30,6 +33,7 @@ class Microphone:
         self._resampler = Resampler(RATE, RATE)
         self._rest = np.zeros(0, np.int16)
         self._speech = False
+        self.frame: NDArray[np.int16] = self._rest
 
     def set_rate(self, sample_rate: int) -> None:
         """The rate in Hz of the sound that comes from now on."""
@@ -60,6 +64,7 @@ class Microphone:
         if len(self._rest) < FRAME:
             return None
         frame, self._rest = self._rest[:FRAME], self._rest[FRAME:]
+        self.frame = frame
         self.end += FRAME
         if not judge:
             if self._speech:

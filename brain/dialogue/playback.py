@@ -42,12 +42,14 @@ class Playback:
         self.complete()
         self._spans.append(_Span(text, self.sent, self.sent))
 
-    def add(self, seconds: float, now: float) -> None:
-        """So much sound goes out now."""
-        self._played_by = max(self._played_by, now) + seconds
+    def add(self, seconds: float, now: float) -> float:
+        """So much sound goes out now; when it begins to be played."""
+        begins = max(self._played_by, now)
+        self._played_by = begins + seconds
         self.sent += seconds
         if self._spans:
             self._spans[-1].end = self.sent
+        return begins
 
     def complete(self) -> None:
         """All sound of the last clause has been sent."""
@@ -102,6 +104,19 @@ class Playback:
             spoken = span.text.split()
             words += spoken[: int(share * len(spoken))] if share > 0 else []
             break
+        return " ".join(words)
+
+    def words_between(self, start: float, end: float) -> str:
+        """The words of the reply's sound from `start` to `end` s, a word more rather than less."""
+        words: list[str] = []
+        for span in self._spans:
+            seconds = max(span.end - span.start, 1e-3)
+            if not span.whole:
+                seconds = max(seconds, len(span.text) / self._pace())
+            spoken = span.text.split()
+            first = int((start - span.start) / seconds * len(spoken)) - 1
+            last = int((end - span.start) / seconds * len(spoken)) + 2
+            words += spoken[max(0, first) : max(0, last)]
         return " ".join(words)
 
     def _pace(self) -> float:

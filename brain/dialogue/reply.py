@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +17,7 @@ import numpy as np
 from brain.audio.pcm import Audio
 from brain.audio.resample import Resampler
 from brain.dialogue.clauses import speakable
+from brain.dialogue.outlet import Outlet
 from brain.dialogue.progress import AllSaid, Block, Brief, Failed, Post
 from brain.dialogue.thinking import Clause, think
 from brain.engines.ports import (
@@ -43,12 +44,12 @@ async def run(
     ticket: Ticket,
     post: Post,
     lead: float,
-    ahead: Callable[[], float] = lambda: 0.0,
+    outlet: Outlet,
     wanted: asyncio.Event | None = None,
 ) -> None:
-    """Carry out `brief`. Sound is sent at most `lead` seconds before it is due to be played;
-    `ahead()` seconds of it are still to be played as that begins. `wanted`: no sound is sent before
-    it is set.
+    """Carry out `brief`. Sound is sent at most `lead` seconds before it is due to be played, and
+    none while `outlet` is held, which knows what is still to be played. `wanted`: no sound is sent
+    before it is set.
 
     Never raises but for its own cancellation; what goes wrong is posted as `Failed`.
     """
@@ -57,7 +58,7 @@ async def run(
     stages = [
         asyncio.create_task(think(brief, mind, ticket, clauses, post)),
         asyncio.create_task(_speak(brief, mouth, ticket, clauses, blocks)),
-        asyncio.create_task(_send(blocks, post, lead, ahead, wanted)),
+        asyncio.create_task(_send(blocks, post, lead, outlet, wanted)),
     ]
     try:
         await asyncio.gather(*stages)
@@ -159,18 +160,23 @@ async def _send(
     blocks: asyncio.Queue[Block | None],
     post: Post,
     lead: float,
-    ahead: Callable[[], float],
+    outlet: Outlet,
     wanted: asyncio.Event | None,
 ) -> None:
     if wanted is not None:
         await wanted.wait()
     clock = asyncio.get_running_loop().time
-    plays_until = clock() + ahead()
+    plays_until = clock() + outlet.playback.ahead(clock())
     while (block := await blocks.get()) is not None:
         for piece in _pieces(block):
             seconds = piece.audio.seconds if piece.audio is not None else 0.0
-            if (early := plays_until + seconds - clock() - lead) > 0:
-                await asyncio.sleep(early)
+            while True:
+                if (early := plays_until + seconds - clock() - lead) > 0:
+                    await asyncio.sleep(early)
+                if not outlet.held:
+                    break
+                await outlet.passes()
+                plays_until = clock() + outlet.playback.ahead(clock())
             post(piece)
             plays_until = max(plays_until, clock()) + seconds
 

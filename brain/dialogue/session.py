@@ -33,6 +33,7 @@ from brain.dialogue.duty import Duty
 from brain.dialogue.ears import Ears, Understood
 from brain.dialogue.endpointer import Endpointer, Heeded
 from brain.dialogue.foresight import Foresight
+from brain.dialogue.guard import EchoGuard
 from brain.dialogue.history import History
 from brain.dialogue.listener import Listener
 from brain.dialogue.memory import RobotMemory
@@ -118,6 +119,9 @@ class Session:
         self._endpointer = Endpointer(
             robot_id, house.endpointing, engines.end_of_turn, memory.pauses, self._inbox.put_nowait
         )
+        self._guard = EchoGuard(
+            lead_s=house.lead_ms / 1000, on=rules(self.config, house).needs_words
+        )
         self._speaking = Speaking(
             robot_id,
             engines.mind,
@@ -128,6 +132,7 @@ class Session:
             send=self._send,
             step=self._step,
             counters=counters,
+            sounds=self._guard.sent,
         )
         self._foresight = Foresight(robot_id, engines.mind)
         self._album = Album(house.pictures, self._send)
@@ -253,6 +258,8 @@ class Session:
             case Understood():
                 self._ears.understood(item)
                 self._step(self._foreseen(item) or item.event)
+                if isinstance(item.event, events.Overheard) and self._state.doubt is None:
+                    self._guard.told(item.event.meaning)
             case Heeded():
                 judged = self._endpointer.heeded(item, self._state.rules.silence)
                 if judged is not None:
@@ -332,6 +339,16 @@ class Session:
                 self._speaking.drop_prepared()
             case do.Resumed():
                 self._memory.pauses.paused(effect.turn, effect.pause)
+            case do.HoldReply():
+                self._speaking.hold(effect.reply_id)
+            case do.ResumeReply():
+                self._speaking.resume(effect.reply_id)
+            case do.Overhear():
+                self._overhear(effect)
+            case do.DropOverheard():
+                self._ears.drop_overheard()
+            case do.AdoptOverheard():
+                self._ears.adopt_overheard(effect.turn, effect.revision)
             case do.StartReply():
                 self._start_reply(effect)
             case do.Apologise():
@@ -373,6 +390,7 @@ class Session:
             self._send(outputs.Problem("bad_audio", "audio: a chunk is at most 1 s long"))
             return
         self._microphone.push(heard.samples)
+        self._guard.arrived(len(heard.samples) / self.config.input_sample_rate, self._now())
         detection = self.config.turn_detection
         while True:
             judge = detection is not None and not self._state.deaf
@@ -380,14 +398,16 @@ class Session:
             frame = await self._microphone.next_frame(threshold=threshold, judge=judge)
             if frame is None:
                 break
-            self._step(frame)
+            self._step(self._guard.judged(frame, self._microphone.frame, self._state))
             if self._state.now % (_BREATH * FRAME) == 0:
                 await asyncio.sleep(0)  # a second of sound at once must not hold up other robots
         if self._starving is not None:
             self._starving.cancel()
             self._starving = None
         if not isinstance(self._state.floor, Idle) and not self._state.rules.push_to_talk:
-            delay = max(self._house.starved_ms / 1000, self._state.rules.silence / RATE)
+            delay = self._house.starved_ms / 1000
+            if self._state.doubt is None:  # a reply isn't held for longer
+                delay = max(delay, self._state.rules.silence / RATE)
             self._starving = asyncio.get_running_loop().call_later(
                 delay, self._inbox.put_nowait, events.Starved()
             )
@@ -399,6 +419,16 @@ class Session:
             return None
         base = self._state.rules.silence
         return self._endpointer.foreseen(event, understood.language, base)
+
+    def _overhear(self, effect: do.Overhear) -> None:
+        seconds = (self._state.now - effect.start) / RATE
+        spoken = self._speaking.words_of_late(seconds + 1.0)
+        self._ears.overhear(
+            effect,
+            self._microphone.take(effect.start, effect.end),
+            language=self.config.language,
+            meaning=self._guard.meaning(spoken, seconds, language=self.config.language),
+        )
 
     def _start_transcription(self, effect: do.StartTranscription) -> None:
         self._endpointer.drop()
@@ -500,6 +530,7 @@ class Session:
         self._microphone.set_rate(config.input_sample_rate)
         self._expect()
         self._step(events.ChangeRules(rules(config, self._house)))
+        self._guard.on = self._state.rules.needs_words
         self._send(outputs.SessionUpdated(config, unknown))
 
     def _settle_calls(self, history: History) -> None:

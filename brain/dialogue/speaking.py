@@ -10,9 +10,11 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from brain.audio.pcm import Audio
 from brain.dialogue import events, outputs, progress, reply
 from brain.dialogue.ahead import AheadCounters, Outbox, Prepared
 from brain.dialogue.ears import Hearing
+from brain.dialogue.outlet import Outlet
 from brain.dialogue.playback import Playback
 from brain.dialogue.progress import Brief
 from brain.dialogue.state import Kind
@@ -25,6 +27,8 @@ _APOLOGIES = {
 _APOLOGY = "Sorry, I can't think right now."
 # Timers may fire this much early, in s.
 _EPSILON = 0.002
+# Where in a reply its loudspeaker is, is known this well, in s.
+_SOON = 0.5
 
 
 def apology(code: str) -> str:
@@ -39,7 +43,7 @@ class _Active:
     kind: Kind
     brief: Brief
     ticket: Ticket
-    playback: Playback
+    outlet: Outlet
     started_at: float
     hearing: Hearing | None
     task: asyncio.Task[None] | None = None
@@ -51,6 +55,10 @@ class _Active:
     first_made_at: float | None = None
     first_audio_at: float | None = None
     tags: str = ""
+
+    @property
+    def playback(self) -> Playback:
+        return self.outlet.playback
 
     def timings(self) -> outputs.Timings:
         hearing = self.hearing
@@ -79,7 +87,8 @@ class Spoken:
 
 
 class Speaking:
-    """Carries out replies, one at a time. `post` puts an item into the session's inbox."""
+    """Carries out replies, one at a time. `post` puts an item into the session's inbox. `sounds` is
+    told of sound, and when it begins to be played."""
 
     def __init__(
         self,
@@ -93,12 +102,14 @@ class Speaking:
         send: Callable[[outputs.Output], None],
         step: Callable[[events.Event], None],
         counters: AheadCounters,
+        sounds: Callable[[Audio, float], None],
     ) -> None:
         self._robot = robot
         self._mind, self._mouth = mind, mouth
         self._lead_s, self._tail_s = lead_s, tail_s
         self._post, self._send, self._step = post, send, step
         self._counters = counters
+        self._sounds = sounds
         self._active: _Active | None = None
         self._prepared: Prepared | None = None
         self._sounding = False
@@ -114,8 +125,9 @@ class Speaking:
             return
         self.drop_prepared()
         outbox, ticket = Outbox(self._post), Ticket(self._robot, Priority.SPECULATION)
-        task = self._task(brief, ticket, outbox.post, Playback(), outbox.released)
-        self._prepared = Prepared(brief, ticket, outbox, _now(), task)
+        outlet = Outlet()
+        task = self._task(brief, ticket, outbox.post, outlet, outbox.released)
+        self._prepared = Prepared(brief, ticket, outbox, outlet, _now(), task)
 
     def drop_prepared(self) -> None:
         """What was prepared isn't wanted."""
@@ -134,7 +146,7 @@ class Speaking:
             kind=kind,
             brief=brief,
             ticket=Ticket(self._robot),
-            playback=Playback(marks=marks),
+            outlet=Outlet(marks=marks),
             started_at=_now(),
             hearing=hearing,
         )
@@ -143,6 +155,8 @@ class Speaking:
             self._counters.used += 1
             active.ticket, active.task = prepared.ticket, prepared.task
             active.started_at = prepared.started_at
+            active.outlet = prepared.outlet
+            active.playback.marks = marks
             prepared.ticket.confirmation.give()
             prepared.outbox.release()
         else:
@@ -152,10 +166,29 @@ class Speaking:
         """The reply failed: say so in place of the rest."""
         active = self._the_active()
         self._stop(active)
+        active.outlet.drop()
         active.ticket = Ticket(self._robot)
         active.brief = replace(active.brief, text=apology(code), mute=False)
         active.tags = ""
         self._run(active)
+
+    def hold(self, reply_id: int) -> None:
+        """Send no more of the reply for now. The robot plays what it has."""
+        active = self._the_active()
+        assert active.brief.reply_id == reply_id
+        active.outlet.hold()
+
+    def resume(self, reply_id: int) -> None:
+        """Go on sending it, at the very sample."""
+        active = self._the_active()
+        assert active.brief.reply_id == reply_id
+        for item in active.outlet.resume():
+            self.learn(item)
+
+    def words_of_late(self, seconds: float) -> str:
+        """What has come out of the loudspeaker in the last `seconds`, or is about to."""
+        heard = self._playback.heard(_now())
+        return self._playback.words_between(heard - seconds, heard + _SOON)
 
     def end(self, reply_id: int, reason: outputs.Reason) -> Spoken:
         """The reply is over: stop its work, and tell the robot."""
@@ -174,6 +207,9 @@ class Speaking:
         """Something came of a reply; of one that is over it is dropped."""
         active = self._active
         if active is None or active.brief.reply_id != item.reply_id:
+            return
+        if active.outlet.held and isinstance(item, progress.Block | progress.AllSaid):
+            active.outlet.keep(item)
             return
         match item:
             case progress.FirstToken():
@@ -206,14 +242,14 @@ class Speaking:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _run(self, active: _Active) -> None:
-        active.task = self._task(active.brief, active.ticket, self._post, active.playback)
+        active.task = self._task(active.brief, active.ticket, self._post, active.outlet)
 
     def _task(
         self,
         brief: Brief,
         ticket: Ticket,
         post: progress.Post,
-        playback: Playback,
+        outlet: Outlet,
         wanted: asyncio.Event | None = None,
     ) -> asyncio.Task[None]:
         work = reply.run(
@@ -223,7 +259,7 @@ class Speaking:
             ticket=ticket,
             post=post,
             lead=self._lead_s,
-            ahead=lambda: playback.ahead(_now()),
+            outlet=outlet,
             wanted=wanted,
         )
         task = asyncio.get_running_loop().create_task(work)
@@ -280,7 +316,7 @@ class Speaking:
         now = _now()
         active.first_made_at = active.first_made_at or block.at
         active.first_audio_at = active.first_audio_at or now
-        active.playback.add(block.audio.seconds, now)
+        self._sounds(block.audio, active.playback.add(block.audio.seconds, now))
         self._playback = active.playback
         self._send(outputs.ReplyAudio(block.audio, block.reply_id, active.seq))
         active.seq += 1

@@ -27,7 +27,9 @@ class Rules:
     silence: this much of it after speech ends the turn (unless `Ahead` knows better).
     tentative: after this much the answer is made ahead (0: never). partials: what is said is heard
     while it is being said. min_speech: less is no speech.
-    barge_in: this much speech stops a reply. gap: silence that uncertain speech survives.
+    barge_in: this much speech stops a reply, if it means something. backchannel: so much is no mere
+    "mm-hm". needs_words: over its own sound the robot believes in speech only once words were
+    understood that aren't its own. gap: silence that uncertain speech survives.
     pre_roll: kept from before the onset. post_roll: kept after the last speech.
     max_utterance: then it is processed. deaf_in_reply: the microphone is deaf while sound comes
     out (half duplex). push_to_talk: no end-pointing, the robot says when.
@@ -38,6 +40,8 @@ class Rules:
     partials: bool = False
     min_speech: int = samples(96)
     barge_in: int = samples(300)
+    backchannel: int = samples(1000)
+    needs_words: bool = False
     gap: int = samples(200)
     pre_roll: int = samples(300)
     post_roll: int = samples(200)
@@ -122,6 +126,24 @@ class Replying:
 
 
 @dataclass(frozen=True)
+class Doubt:
+    """Somebody speaks over the sound of this reply, and may mean nothing by it.
+
+    `held`: nothing more of the reply is sent. `hearing`: the number of the hearing under way that
+    shall tell, 0 for none; `voiced` and `revision`: the utterance's as the last was begun, `whole`:
+    in a pause, with all of it. `starved`: the robot has stopped sending sound since.
+    """
+
+    reply_id: int
+    held: bool = True
+    hearing: int = 0
+    voiced: int = 0
+    revision: int = 0
+    whole: bool = False
+    starved: bool = False
+
+
+@dataclass(frozen=True)
 class ToolWait:
     """A reply made tool calls and is done; a follow-up waits for their results.
 
@@ -139,7 +161,8 @@ class State:
     """Everything that turn-taking knows.
 
     ahead: what runs ahead, while the user pauses. prepared: what the reply that was begun ahead
-    answers; None if there is none.
+    answers; None if there is none. doubt: whether what is heard over a reply's sound
+    is an interruption. hearings: how many were begun to tell.
     now: end of the last audio. free_from: audio before it is spoken for, or was not to be heard.
     answering: the turn whose transcript is awaited and will be answered; 0 for none.
     last_turn, last_reply: the last ids given. sounding: the robot's loudspeaker is at work.
@@ -156,6 +179,8 @@ class State:
     floor: Floor = field(default_factory=Idle)
     ahead: Ahead | None = None
     prepared: str | None = None
+    doubt: Doubt | None = None
+    hearings: int = 0
     reply: Replying | None = None
     wait: ToolWait | None = None
     now: int = 0

@@ -6,7 +6,8 @@ Two small machines side by side. The *floor* follows the user:
                         ^---------speech-------'
 
 The *reply* follows the robot: none, or one `Replying`. They meet in three places: certain speech
-ends a reply (barge-in), a commit starts hearing, and hearing starts a reply.
+ends a reply (barge-in; over its sound, see `doubt`), a commit starts hearing, and hearing starts a
+reply.
 
 No clock and no I/O: time comes in as counted samples at 16 kHz. What is slow (hearing, replying)
 is asked for by an effect and comes back as an event that carries its turn, revision or reply id;
@@ -22,7 +23,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from brain.dialogue import doubt
 from brain.dialogue.effects import (
+    AdoptOverheard,
     Apologise,
     AwaitTools,
     Effect,
@@ -45,6 +48,7 @@ from brain.dialogue.events import (
     Hangup,
     IdleSignal,
     Judged,
+    Overheard,
     PartlyHeard,
     ReplyFailed,
     ReplyPlayed,
@@ -99,7 +103,7 @@ def step(state: State, event: Event) -> Step:
     """The next state, and what is to be done now, in this order. Never raises."""
     if state.closed:
         return state, ()
-    return then(_stepped(state, event), in_time)
+    return then(then(_stepped(state, event), doubt.in_doubt), in_time)
 
 
 def _stepped(state: State, event: Event) -> Step:
@@ -132,6 +136,8 @@ def _stepped(state: State, event: Event) -> Step:
             return partly_heard(state, event)
         case Judged():
             return _judged(state, event), ()
+        case Overheard():
+            return _overheard(state, event)
         case TranscriptionFailed():
             return _transcription_failed(state, event)
         case CallMade():
@@ -173,11 +179,14 @@ def _frame(state: State, event: Frame) -> Step:
                 revision=utterance.revision + isinstance(state.floor, Pausing),
             )
         state = replace(state, floor=Listening(utterance))
-        return then(then(then((state, effects), certain), bounded), hear_partly)
+        sure = doubt.speaks_on if doubt.over_a_reply(state) else certain
+        return then(then(then((state, effects), sure), bounded), hear_partly)
     if utterance is None:
         return state, ()
     silence = state.now - utterance.end
     if not utterance.turn:
+        if state.doubt is not None:
+            return then(bounded(replace(state, floor=Pausing(utterance))), doubt.pauses)
         if silence >= state.rules.gap:
             return replace(state, floor=Idle()), ()
     elif silence >= wanted_silence(state, utterance):
@@ -208,9 +217,14 @@ def _starved(state: State) -> Step:
     if utterance is None:
         return state, ()
     if not utterance.turn:
-        return replace(state, floor=Idle()), ()
-    state, effects = commit(state)
-    return replace(state, spoken=(0, 0)), effects  # no sound has counted how long ago that was
+        return doubt.starves(state) if state.doubt else (replace(state, floor=Idle()), ())
+    return _committed_unheard(commit(state))
+
+
+def _committed_unheard(committed: Step) -> Step:
+    """No sound has counted how long ago that was."""
+    state, effects = committed
+    return replace(state, spoken=(0, 0)), effects
 
 
 def _end_utterance(state: State) -> Step:
@@ -300,6 +314,20 @@ def _judged(state: State, event: Judged) -> State:
     if (ahead.turn, ahead.revision) != (event.turn, event.revision):
         return state
     return replace(state, ahead=replace(ahead, silence=event.silence))
+
+
+def _overheard(state: State, event: Overheard) -> Step:
+    starved = state.doubt is not None and state.doubt.starved
+    state, wanted = doubt.overheard(state, event)
+    ahead = state.ahead
+    if ahead is None or AdoptOverheard(ahead.turn, ahead.revision) not in wanted:
+        return state, wanted
+    if starved or not state.rules.tentative:
+        known = replace(state, ahead=replace(ahead, text=event.text)), wanted
+        return _committed_unheard(then(known, commit)) if starved else known
+    # As if it had been heard ahead.
+    foreseen = Foreseen(ahead.turn, ahead.revision, event.text)
+    return then((state, wanted), lambda state: _foreseen(state, foreseen))
 
 
 def _transcription_failed(state: State, event: TranscriptionFailed) -> Step:

@@ -19,7 +19,7 @@ from brain.dialogue.history import History
 from brain.dialogue.listener import Listener
 from brain.dialogue.memory import RobotMemory
 from brain.dialogue.session import Engines, Session
-from brain.engines.ports import LanguageModel, Transcriber
+from brain.engines.ports import LanguageModel, Synthesizer, Transcriber, VoiceDetector
 from tests.dialogue.invariants import Witness
 from tests.scripted_engines import (
     ScriptedDetector,
@@ -89,13 +89,16 @@ class Robot:
         return [time for time, output in self.said if isinstance(output, kind)][index]
 
 
+R = TypeVar("R", bound=Robot)
+
+
 @asynccontextmanager
 async def a_session(
     *,
     ears: Transcriber | None = None,
     mind: LanguageModel | None = None,
-    mouth: ScriptedMouth | None = None,
-    detector: ScriptedDetector | None = None,
+    mouth: Synthesizer | None = None,
+    detector: VoiceDetector | None = None,
     house: HouseRules | None = None,
     memory: RobotMemory | None = None,
     mute: bool = False,
@@ -105,8 +108,8 @@ async def a_session(
     name: str = "robot-1",
     alone: bool = True,
     end_of_turn: ScriptedEndOfTurn | None = None,
-    a_robot: Callable[[Session], Robot] = Robot,
-) -> AsyncIterator[Robot]:
+    a_robot: Callable[[Session], R] = Robot,  # type: ignore[assignment]
+) -> AsyncIterator[R]:
     """A session and its robot; checks at the end that nothing is left running.
 
     `alone` False: there are others, and so nobody can tell whose a task is.

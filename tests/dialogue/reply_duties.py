@@ -80,6 +80,19 @@ def judged(before: State, event: events.Judged, after: State, wanted: tuple[Effe
         assert after == before, "a stale verdict"
 
 
+def overheard(
+    before: State, event: events.Overheard, after: State, wanted: tuple[Effect, ...]
+) -> None:
+    if before.doubt is None or event.number != before.doubt.hearing:
+        assert (after, wanted) == (before, ()), "what is out of date tells nothing"
+    elif event.meaning == "words":
+        assert after.reply is None or after.reply != before.reply, "words interrupt"
+        assert after.last_turn == before.last_turn + 1
+    elif event.meaning in ("backchannel", "nothing", "own_voice"):
+        assert after.last_turn == before.last_turn, "they open no turn"
+        assert after.reply == before.reply, "they stop no reply"
+
+
 def partly_heard(
     before: State, event: events.PartlyHeard, after: State, wanted: tuple[Effect, ...]
 ) -> None:

@@ -56,5 +56,6 @@ def test_the_robot_is_deaf_while_it_speaks_unless_echo_is_cancelled(
     config = SessionConfig(
         echo_cancellation=cancels, turn_detection=TurnDetection(interrupt=interrupt)
     )
-    deaf = rules(config, HouseRules(echo=echo)).deaf_in_reply
-    assert deaf == (not ((cancels or echo == "none") and interrupt))
+    made = rules(config, HouseRules(echo=echo))
+    assert made.deaf_in_reply == (not ((cancels or echo != "half_duplex") and interrupt))
+    assert made.needs_words == (echo == "guard" and not cancels)

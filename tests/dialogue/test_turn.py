@@ -101,6 +101,22 @@ class Conversation(RuleBasedStateMachine):
         turn, revision = self.witness.ahead or (self.state.last_turn, 0)
         self.witness.take(events.Judged(turn, revision - late, silence))
 
+    @rule(speech=st.integers(1, 40), silence=st.integers(0, 25), needs_words=st.booleans())
+    def speaks_over_a_reply(self, speech: int, silence: int, needs_words: bool) -> None:
+        changed = Rules(deaf_in_reply=False, tentative=samples(128), needs_words=needs_words)
+        self.witness.take(events.ChangeRules(changed))
+        if self.witness.active is None:
+            self.witness.take(events.Say("hello"))
+        self.witness.take(events.SoundBegan())
+        self.frames(True, speech)
+        self.frames(False, silence)
+
+    @precondition(lambda self: self.state.doubt)
+    @rule(meaning=st.sampled_from(typing.get_args(events.Meaning)), stale=st.integers(0, 3))
+    def overheard(self, meaning: events.Meaning, stale: int) -> None:
+        text = "" if meaning in ("nothing", "failed") else "hello"
+        self.witness.take(events.Overheard(self.state.hearings - stale // 3, text, meaning))
+
     @rule(
         text=st.sampled_from(["", "hello", "hello robot"]),
         late=st.integers(0, 1),
@@ -159,6 +175,7 @@ TestConversation.settings = settings(max_examples=60, stateful_step_count=40, de
 def test_there_is_a_step_for_every_event() -> None:
     values = {
         "int": 1, "int | None": 1, "str": "x", "bool": True, "bytes": b"x", "Rules": Rules(),
+        "Meaning": "words",
     }  # fmt: skip
     for kind in typing.get_args(events.Event):
         fields = {name: values[field.type] for name, field in kind.__dataclass_fields__.items()}

@@ -25,6 +25,7 @@ DUTIES: dict[type, Duty] = {
     events.IdleSignal: reply.idle,
     events.ChangeRules: floor.change_rules,
     events.Judged: reply.judged,
+    events.Overheard: reply.overheard,
     events.Transcribed: reply.transcribed,
     events.Foreseen: reply.foreseen,
     events.PartlyHeard: reply.partly_heard,

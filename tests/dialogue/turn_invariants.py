@@ -15,8 +15,15 @@ from brain.dialogue.state import FRAME, PARTIAL_EVERY, Idle, Listening, Pausing,
 from brain.dialogue.turn import step
 from tests.dialogue.turn_duties import DUTIES
 
+_OF_DOUBT = (
+    effects.HoldReply,
+    effects.ResumeReply,
+    effects.Overhear,
+    effects.DropOverheard,
+    effects.AdoptOverheard,
+)
 # What may begin a reply of each kind, and end one for each reason.
-_COMMITS = (events.Frame, events.Starved, events.EndUtterance)
+_COMMITS = (events.Frame, events.Starved, events.EndUtterance, events.Overheard)
 _BEGUN_BY: dict[str, tuple[type, ...]] = {
     "answer": (events.Typed, events.Transcribed, *_COMMITS),
     "follow_up": (events.ToolResult, events.ToolPicture, events.ToolsOverdue, events.ReplyPlayed),
@@ -47,7 +54,8 @@ class StepWitness:
     newest sound that was used. deaf_to: end of the newest sound that was not to be heard. ahead:
     turn and revision of what is heard ahead. prepared: what the reply that was begun ahead answers.
     partial: what the robot was told of the open turn. silence: as much as was said to end this
-    pause. paused_at: the last turn and the end of its last speech, if silence ended it. The numbers
+    pause. paused_at: the last turn and the end of its last speech, if silence ended it. held: the
+    reply of which no more is sent. hearing: the number of what is being overheard. The numbers
     in messages are those of DESIGN's invariants.
     """
 
@@ -63,6 +71,8 @@ class StepWitness:
     partial: str | None = None
     silence: int | None = None
     paused_at: tuple[int, int] | None = None
+    held: int | None = None
+    hearing: int = 0
     spoken: list[int] = field(default_factory=list)
     heard_to: int = 0
     deaf_to: int = 0
@@ -86,7 +96,8 @@ class StepWitness:
             self._see(effect, event, before)
         if isinstance(event, events.EndUtterance):
             self.paused_at = None
-        DUTIES[type(event)](before, event, self.state, wanted)
+        if isinstance(event, events.Overheard) or not self._in_doubt(before, wanted):
+            DUTIES[type(event)](before, event, self.state, wanted)
         self._look_back(event, wanted)
         self._compare(before)
         return wanted
@@ -101,9 +112,17 @@ class StepWitness:
         self.paused_at = None
         self.longest = rules.max_utterance
 
+    def _in_doubt(self, before: State, wanted: tuple[Effect, ...]) -> bool:
+        """Whether somebody speaks over a reply and may mean nothing: then an event does what it
+        must only once that is settled, and what is seen of it here must do."""
+        doubts = before.doubt is not None or self.state.doubt is not None
+        return doubts or any(isinstance(effect, _OF_DOUBT) for effect in wanted)
+
     # -- what the events alone say ---------------------------------------------------------------
 
     def _listen(self, event: events.Event) -> None:
+        if isinstance(event, events.Overheard) and event.number == self.hearing:
+            self.hearing = 0
         if isinstance(event, events.Frame | events.Sound) and self.state.deaf:
             self.deaf_to = event.end
         elif isinstance(event, events.Frame) and event.speech:
@@ -163,6 +182,29 @@ class StepWitness:
             case effects.DropPrepared():
                 assert self.prepared is not None, "nothing is prepared"
                 self.prepared = None
+            case effects.HoldReply():
+                assert self._active_id == effect.reply_id, "only the active reply is held"
+                assert self.held is None, "held twice"
+                assert self.open_turn is None, "a turn that is open has interrupted"
+                assert isinstance(event, events.Frame)
+                assert event.speech
+                self.held = effect.reply_id
+            case effects.ResumeReply():
+                assert self._active_id == self.held == effect.reply_id, "nothing is held"
+                self.held = None
+            case effects.Overhear():
+                assert self.open_turn is None, "a turn that is open is no doubt"
+                assert len(self.spoken) * FRAME >= self.state.rules.barge_in, "too little"
+                self._all_sound(effect)
+                self.hearing = effect.number
+            case effects.DropOverheard():
+                assert self.hearing, "nothing is being overheard"
+                self.hearing = 0
+            case effects.AdoptOverheard():
+                assert isinstance(event, events.Overheard)
+                assert self.ahead is None
+                assert self.open_turn == effect.turn
+                self.ahead, self.foreseen = (effect.turn, effect.revision), event.text
             case effects.StartReply():
                 self._begin(effect, event, before)
             case effects.EndReply():
@@ -231,6 +273,8 @@ class StepWitness:
         if isinstance(event, events.Foreseen):
             assert self.ahead == (event.turn, event.revision), "an answer to a stale guess"
             assert effect.text == event.text
+        elif isinstance(event, events.Overheard):
+            assert effect.text == event.text == self.foreseen
         else:
             assert isinstance(event, events.Frame | events.PartlyHeard)
             assert effect.text == self.partial != self.prepared, "no news"
@@ -243,7 +287,7 @@ class StepWitness:
         if isinstance(event, events.ReplyPlayed):
             assert effect.reason == ("failed" if self.failing else "completed")
         self.ended.append(effect.reply_id)
-        self.active, self.failing = None, False
+        self.active, self.failing, self.held = None, False, None
 
     def _hear(self, effect: effects.StartTranscription) -> None:
         assert self.open_turn is None, "4: the turn is closed before it is heard"
@@ -259,7 +303,10 @@ class StepWitness:
         self.longest = self.state.rules.max_utterance
 
     def _all_sound(
-        self, effect: effects.HearAhead | effects.HearPartial | effects.StartTranscription
+        self,
+        effect: (
+            effects.HearAhead | effects.HearPartial | effects.Overhear | effects.StartTranscription
+        ),
     ) -> None:
         assert self.heard_to <= effect.start < effect.end, "6: sound used twice"
         assert effect.end <= self.state.now, "6: sound that never came"
@@ -326,6 +373,12 @@ class StepWitness:
         assert state.last_turn - before.last_turn in (0, 1)
         assert len(state.open_calls) <= 64
         assert len(state.answered_calls) <= 64
+        doubt = state.doubt
+        held = doubt.reply_id if doubt and doubt.held else None
+        assert held == self.held, "a reply is held if and only if that is in doubt"
+        assert (doubt.hearing if doubt else 0) == self.hearing
+        assert doubt is None or not isinstance(floor, Idle), "a doubt outlives its speech"
+        assert doubt is None or self.open_turn is None, "a doubt beside a turn that is open"
         if isinstance(floor, Idle):
             self.spoken = []
 

@@ -10,6 +10,7 @@ import random
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import get_args
 
 from brain.dialogue import events
 from brain.dialogue.state import FRAME, Idle, Rules, State
@@ -21,6 +22,7 @@ SHORT = Rules(
     tentative=2 * FRAME,
     min_speech=2 * FRAME,
     barge_in=4 * FRAME,
+    backchannel=8 * FRAME,
     gap=3 * FRAME,
     pre_roll=2 * FRAME,
     post_roll=2 * FRAME,
@@ -51,6 +53,8 @@ def a_rule(rng: random.Random) -> Rules:
         max_utterance=rng.choice((6, 12, 24, 60)) * FRAME,
         partials=rng.random() < 0.7,
         deaf_in_reply=rng.random() < 0.3,
+        backchannel=rng.choice((0, 8, 8, 20)) * FRAME,
+        needs_words=rng.random() < 0.3,
         push_to_talk=rng.random() < 0.15,
     )
 
@@ -111,6 +115,23 @@ def _partly_heard_pause(rng: random.Random, witness: StepWitness) -> Iterator[It
     yield from frames(speech=True, most=12)(rng, witness)
     yield from _partly_heard(rng, witness)
     yield from frames(speech=False, most=4)(rng, witness)
+
+
+def _overheard(rng: random.Random, witness: StepWitness) -> Iterator[Item]:
+    number = witness.state.hearings - (rng.random() < 0.2)
+    meaning = rng.choice(get_args(events.Meaning))
+    yield events.Overheard(number, "" if meaning in ("nothing", "failed") else "hello", meaning)
+
+
+def _speech_over_a_reply(rng: random.Random, witness: StepWitness) -> Iterator[Item]:
+    """The robot speaks, somebody speaks over it, pauses perhaps, and is heard."""
+    if witness.active is None:
+        yield events.Say("hello")
+    yield events.SoundBegan()
+    yield from frames(speech=True, most=10)(rng, witness)
+    if rng.random() < 0.7:
+        yield from frames(speech=False, most=4)(rng, witness)
+    yield from _overheard(rng, witness)
 
 
 def _reply_id(rng: random.Random, witness: StepWitness) -> int:
@@ -180,6 +201,8 @@ MOVES: tuple[tuple[int, Draw], ...] = (
     (3, _partly_heard),
     (5, _partly_heard_pause),
     (3, _judged),
+    (2, _overheard),
+    (5, _speech_over_a_reply),
     (5, _played),
     (3, _failed),
     (4, _call),
@@ -247,17 +270,24 @@ class Run:
 
     def _rest(self) -> None:
         self.take(events.SoundEnded())
-        if not self.witness.state.rules.push_to_talk:
-            rules = self.witness.state.rules
-            wanted = self.witness.silence or 0
-            self._frames(False, max(rules.silence, rules.gap, wanted) // FRAME + 1)
+        self._silence()
         for _ in range(4):  # the reply, what its tools gave, and what a `say` held up
             if turn := self.witness.state.answering:
                 self.take(events.Transcribed(turn, ""))
+            if doubt := self.witness.state.doubt:
+                self.take(events.Overheard(doubt.hearing, "", "failed"))
             if self.witness.state.wait:
                 self.take(events.ToolsOverdue(self.witness.state.wait.reply_id))
             if active := self.witness.active:
                 self.take(events.ReplyPlayed(active.reply_id))
+            if not isinstance(self.witness.state.floor, Idle):  # what was in doubt is a turn
+                self._silence()
+
+    def _silence(self) -> None:
+        rules = self.witness.state.rules
+        if not rules.push_to_talk:
+            wanted = self.witness.silence or 0
+            self._frames(False, max(rules.silence, rules.gap, wanted) // FRAME + 1)
 
     def _frames(self, speech: bool, count: int) -> None:
         for _ in range(count):

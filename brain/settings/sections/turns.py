@@ -79,15 +79,25 @@ class TurnSettings(BaseModel):
     )
     barge_in_ms: int = _turn(
         300,
-        "Speech over a reply that stops it (where the robot cancels its echo)",
+        "Speech over a reply that stops it, if it is words and no back-channel (where the robot"
+        " cancels its echo, or ECHO=guard)",
         unit="ms",
         ge=60,
         le=3000,
     )
+    backchannel_ms: int = _turn(
+        1000,
+        "Speech over a reply that stops it whatever it is; of less, mm-hm, okay and the like only"
+        " hold it for a moment (0: all speech from BARGE_IN_MS on stops it)",
+        unit="ms",
+        ge=0,
+        le=5000,
+    )
     echo: EchoMode = _turn(
         "half_duplex",
         "What the brain does about its own voice, unless the robot cancels its echo: half_duplex"
-        " hears nothing while it speaks, none hears all; guard is half_duplex for now",
+        " hears nothing while it speaks, guard only what is louder than the echo and isn't its own"
+        " words, none hears all",
     )
     tts_lead_ms: int = _turn(
         600,
