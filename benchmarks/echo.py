@@ -61,9 +61,9 @@ def measure(cell: Cell, detector: SileroDetector, *, turns: int, strangers: bool
     if turns:
         room = run_virtual(_alone(cell, detector, turns))
         cell.turns = turns
-        cell.interrupted_itself = sum(
-            done.reason != "completed" for done in room.all(outputs.ReplyDone)
-        ) or len(room.all(outputs.SpeechStarted))
+        stopped = sum(done.reason != "completed" for done in room.all(outputs.ReplyDone))
+        # (What it takes for a turn it answers, and interrupts again.)
+        cell.interrupted_itself = min(turns, stopped or len(room.all(outputs.SpeechStarted)))
     for stranger in STRANGERS if strangers else ():
         for text in WORDS:
             cell.words += 1

@@ -126,14 +126,27 @@ CASES = {
         96 turn 1 begins
         1312 turn 1 is over; turn 1 was: hello; reply 1
         1428 aloud: Hello there,
-        2080 silence; reply 1 interrupted; turn 2 begins
+        2136 aloud: nice to meet you.
+        2230 silence; reply 1 interrupted; turn 2 begins
         3072 turn 2 is over; turn 2 was: stop; reply 2
         3138 aloud: Okay.
         3438 silence; reply 2 completed
         """,
         session=FULL,
-        texts=("hello", "stop"),
+        texts=("hello", "stop", "stop"),
         replies=(REPLY, "Okay."),
+    ),
+    "an mm-hm during the first clause": Case(
+        "800 -960 400",
+        """
+        96 turn 1 begins
+        1312 turn 1 is over; turn 1 was: hello; reply 1
+        1428 aloud: Hello there,
+        2136 aloud: nice to meet you.
+        3182 silence; reply 1 completed
+        """,
+        session=FULL,
+        texts=("hello", "mm-hm", "mm-hm"),
     ),
     "a cough during the first clause": Case(
         "800 -960 160",
