@@ -71,6 +71,7 @@ class OllamaMind:
         self._refused: set[str] = set()
         self._sees = sees
         self._closed = False
+        self._thinks = False  # the last answer was a thought at first, with no word of it
         self.calls_dropped = 0
 
     @classmethod
@@ -114,7 +115,7 @@ class OllamaMind:
         request = self._request(messages, offered, schema, temperature, max_tokens, ticket)
         chunks: _Chunks = asyncio.Queue()
         reading = self._read_on(request, chunks, ticket)
-        parser = ReplyParser(offered)
+        parser = ReplyParser(offered, thinking=self._thinks)
         text = parser if schema is None else Thoughtless()
         begun = False
         try:
@@ -133,6 +134,8 @@ class OllamaMind:
                         yield part
             for part in text.finish():
                 yield part
+            if schema is None:
+                self._thinks = parser.began_in_thought
         finally:
             reading.cancel()
             await asyncio.wait({reading})

@@ -66,6 +66,7 @@ class OpenAIMind:
         self._dialect = Dialect()
         self._calls = Calls("The language model is closed.")
         self._sees: bool | None = None  # a server doesn't tell before it is tried
+        self._thinks = False  # the last answer was a thought at first, with no word of it
         self.calls_dropped = 0
 
     @classmethod
@@ -114,7 +115,8 @@ class OpenAIMind:
         """Give what the model says. Raises `EngineError`."""
         if self._sees is False and pictured(wish):
             raise self._cannot_see()
-        reply = StreamedReply(wish.tools, plain=wish.schema is not None)
+        plain = wish.schema is not None
+        reply = StreamedReply(wish.tools, plain=plain, thinking=self._thinks)
         begun = False
         try:
             async with await self._ask(wish) as chunks:
@@ -128,6 +130,8 @@ class OpenAIMind:
                 raise self._cut_short(wish, begun=begun)
             for item in reply.finish():
                 give(item)
+            if not plain:
+                self._learn(began_in_thought=reply.began_in_thought)
         except EngineError:
             raise
         except Exception as error:
@@ -137,6 +141,17 @@ class OpenAIMind:
             if reply.dropped:
                 self.calls_dropped += reply.dropped
                 _log.warning("Dropped %d tool call(s): %s.", reply.dropped, reply.reason)
+
+    def _learn(self, *, began_in_thought: bool) -> None:
+        """The next answer is taken for what the last one was."""
+        if began_in_thought and not self._thinks:
+            _log.warning(
+                "%s at %s thinks aloud in its answers, with no <think> before it: start the server"
+                " with a reasoning parser, so that answers needn't be waited for as a whole.",
+                self._model,
+                shown(self._options.url),
+            )
+        self._thinks = began_in_thought
 
     async def _told(self, error: Exception, wish: Wish, *, begun: bool) -> EngineError:
         """The port's error for one in the midst of a stream."""

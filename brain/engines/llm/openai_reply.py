@@ -40,11 +40,14 @@ class StreamedReply:
 
     `tools` are those on offer. `plain`: the answer is a JSON value, in which nothing is a call.
     Calls are held to the rules of `ReplyParser`; those that break them are counted in `dropped`,
-    the last with its `reason`. `ended`: the server said that the reply is complete.
+    the last with its `reason`. `ended`: the server said that the reply is complete. `thinking` and
+    `began_in_thought` are the parser's.
     """
 
-    def __init__(self, tools: Sequence[ToolSpec] = (), *, plain: bool = False) -> None:
-        self._parser = ReplyParser(tools)
+    def __init__(
+        self, tools: Sequence[ToolSpec] = (), *, plain: bool = False, thinking: bool = False
+    ) -> None:
+        self._parser = ReplyParser(tools, thinking=thinking)
         self._text = Thoughtless() if plain else self._parser
         self._calls: list[_Call] = []
         self._dropped = 0
@@ -53,6 +56,10 @@ class StreamedReply:
     @property
     def dropped(self) -> int:
         return self._dropped + self._parser.dropped
+
+    @property
+    def began_in_thought(self) -> bool:
+        return self._parser.began_in_thought
 
     @property
     def reason(self) -> str:

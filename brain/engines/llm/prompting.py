@@ -9,7 +9,8 @@ from typing import Protocol
 from brain.engines.llm.chat_prompt import ChatTemplate, TemplateRefused
 from brain.engines.llm.marks import Segment
 from brain.engines.llm.patches import Patch, Patches, Placed, Prompt
-from brain.engines.llm.tool_calls import INNER_MARKERS, MARKERS, THINK_CLOSE, THINK_OPEN
+from brain.engines.llm.thought import THINK_CLOSE, THINK_OPEN
+from brain.engines.llm.tool_calls import INNER_MARKERS, MARKERS
 from brain.engines.ports import EngineFailed, EngineUnavailable, Message, ToolSpec
 
 # ChatML, for a GGUF without a template: most fine-tunes that lost theirs were taught this.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from brain.engines.llm.tool_calls import THINK_CLOSE, THINK_OPEN
+from brain.engines.llm.thought import THINK_OPEN, Thought
 from brain.engines.ports import Text, ToolCall
 
 
@@ -11,26 +11,31 @@ class Thoughtless:
 
     def __init__(self) -> None:
         self._buffer = ""
+        self._thought: Thought | None = None
         self._passes = False
 
     def feed(self, text: str) -> list[Text | ToolCall]:
         """What `text` adds."""
+        if self._thought is not None:
+            after = self._thought.feed(text)
+            if after is None:
+                return []
+            text, self._thought = after, None
         self._buffer += text
         if not self._passes:
             self._buffer = self._buffer.lstrip()
-            if THINK_OPEN.startswith(self._buffer[: len(THINK_OPEN)]):
-                end = self._buffer.find(THINK_CLOSE)
-                if end < 0:
-                    if self._buffer.startswith(THINK_OPEN):
-                        self._buffer = THINK_OPEN + self._buffer[-len(THINK_CLOSE) :]
-                    return []
-                self._buffer = self._buffer[end + len(THINK_CLOSE) :].lstrip()
-                return self.feed("")
+            if self._buffer.startswith(THINK_OPEN):
+                rest, self._buffer = self._buffer[len(THINK_OPEN) :], ""
+                self._thought = Thought()
+                return self.feed(rest)
+            if THINK_OPEN.startswith(self._buffer):
+                return []
             self._passes = True
         out, self._buffer = self._buffer, ""
         return [Text(out)] if out else []
 
     def finish(self) -> list[Text | ToolCall]:
         """What is left when the model has ended."""
-        rest, self._buffer = self._buffer, ""
-        return [Text(rest)] if rest and not rest.startswith(THINK_OPEN) else []
+        rest = self._buffer if self._thought is None else self._thought.finish().lstrip()
+        self._buffer = ""
+        return [Text(rest)] if rest else []

@@ -16,10 +16,10 @@ from typing import Any
 
 from brain.engines.llm.json_scan import JsonScan
 from brain.engines.llm.schema_check import problem
+from brain.engines.llm.thought import THINK_CLOSE, THINK_OPEN, Thought
 from brain.engines.ports import Text, ToolCall, ToolSpec
 
 CALL_OPEN, CALL_CLOSE = "<tool_call>", "</tool_call>"
-THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
 PYTHON_TAG = "<|python_tag|>"
 MISTRAL_CALLS, MISTRAL_ARGS, MISTRAL_ID = "[TOOL_CALLS]", "[ARGS]", "[CALL_ID]"
 
@@ -41,7 +41,8 @@ class ReplyParser:
 
     `tools` are those on offer; a call of another one, or whose arguments don't fit the tool's
     schema, is dropped, as are unfinished and broken ones: never spoken, counted in `dropped`, with
-    the last reason in `reason`. `thinking`: the prompt ended inside a thought.
+    the last reason in `reason`. `thinking`: the prompt may have ended inside a thought; whether it
+    had, `began_in_thought` tells at the end, and does so without `thinking`, when it is too late.
     """
 
     def __init__(self, tools: Sequence[ToolSpec] = (), *, thinking: bool = False) -> None:
@@ -49,10 +50,14 @@ class ReplyParser:
         self._buffer = ""
         self._out: list[Text | ToolCall] = []
         self._fresh = True  # nothing said since the start or since a call: white space is skipped
+        self._spoken = False  # something was said
         self._bare = True  # a Llama 3 call may begin here
         self._scan = JsonScan()
         self._name = ""
+        self._thought = Thought(perhaps=thinking)
         self._step: _Step = self._in_thought if thinking else self._in_text
+        self._thought_of = False  # there was an opener
+        self.began_in_thought = False
         self.dropped = 0
         self.reason = ""
 
@@ -73,6 +78,11 @@ class ReplyParser:
 
     def finish(self) -> list[Text | ToolCall]:
         """What is left when the model has ended. Not to be fed again."""
+        if self._step == self._in_thought and (said := self._thought.finish()):
+            self._buffer = said
+            self._go(self._in_text)
+            while self._step():
+                pass
         rest, self._buffer = self._buffer, ""
         if self._step == self._in_text:
             marker_begun = len(rest) > _ACCIDENT and any(m.startswith(rest) for m in MARKERS)
@@ -107,19 +117,24 @@ class ReplyParser:
         if found.group() == CALL_OPEN:
             return self._go(self._hermes_call)
         if found.group() == THINK_OPEN:
+            self._thought, self._thought_of = Thought(), True
             return self._go(self._in_thought)
         if found.group() == PYTHON_TAG:
             return self._go(self._after_python_tag)
         if found.group() == MISTRAL_CALLS:
             return self._go(self._mistral_call)
-        return True  # a closer that closes nothing is passed over
+        # A closer that closes nothing is passed over; but what was said before it was a thought.
+        if found.group() == THINK_CLOSE and self._spoken and not self._thought_of:
+            self.began_in_thought = True
+        return True
 
     def _in_thought(self) -> bool:
-        end = self._buffer.find(THINK_CLOSE)
-        if end < 0:
-            self._buffer = self._buffer[-len(THINK_CLOSE) :]
+        text, self._buffer = self._buffer, ""
+        after = self._thought.feed(text)
+        if after is None:
             return False
-        self._buffer = self._buffer[end + len(THINK_CLOSE) :]
+        self._buffer = after
+        self.began_in_thought = self.began_in_thought or not self._thought_of
         return self._go(self._in_text)
 
     def _hermes_call(self) -> bool:
@@ -212,6 +227,7 @@ class ReplyParser:
             text = text.lstrip()
         if text:
             self._fresh = self._bare = False
+            self._spoken = True
             self._out.append(Text(text))
 
     def _take_json(self, then: _Step) -> bool:

@@ -178,6 +178,18 @@ def test_thoughts_never_come_out() -> None:
     assert said(items) == "Hello."
 
 
+def test_a_model_that_thinks_without_a_word_of_it_is_known_after_an_answer() -> None:
+    async def main(server: OllamaServer) -> list[str]:
+        server.replies = [["They greet", " me.</think>Hello."]] * 3
+        mind = await OllamaMind.load(options(server))
+        try:
+            return [said(await answer(mind)) for _ in range(3)]
+        finally:
+            await mind.close()
+
+    assert run(main)[1:] == ["Hello.", "Hello."]
+
+
 def test_json_comes_as_it_is() -> None:
     items, server, _ = asked_of([['{"name": ', '"<think>"}']], schema=SCHEMA, tools=[NOD])
     assert said(items) == '{"name": "<think>"}'

@@ -162,6 +162,10 @@ def test_a_value_passes_as_it_is_but_for_thoughts() -> None:
     ):
         text, calls, _ = reply_to(*(chunk(content=c) for c in said), plain=True)
         assert (text, calls) == (value, [])
+    nested = f"<think>a<think>b</think>c</think>{value}"
+    assert reply_to(*(chunk(content=c) for c in nested), plain=True)[0] == value
+    spoken_of = f"<think>What is <think>?</think>{value}"
+    assert reply_to(*(chunk(content=c) for c in spoken_of), plain=True)[0] == value
     assert reply_to(chunk(content="<think>for ever"), plain=True)[0] == ""
     assert reply_to(chunk(content=" <"), plain=True)[0] == "<"
 

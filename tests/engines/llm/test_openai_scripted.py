@@ -197,6 +197,30 @@ def test_tool_calls_in_pieces_beside_thoughts_and_text() -> None:
     run(main, Answer(pieces))
 
 
+THOUGHTS = ("They greet", " me.</thi", "nk>\n\nHello", " there.")
+
+
+def test_a_server_that_does_not_tell_thoughts_apart_is_known_after_an_answer(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Its model's prompt ends with <think>: nothing in the answer says that it begins so."""
+
+    async def main(_: ScriptedServer, mind: OpenAIMind) -> None:
+        first, *rest = [(await ask(mind))[0] for _ in range(4)]
+        assert first.endswith("Hello there.")  # that the rest was a thought is known too late
+        assert rest == ["Hello there.", "Hello there.", "Good day."]
+        # One that doesn't think any more is soon heard as it speaks.
+        stream = mind.stream(HELLO, ticket=Ticket("a"))
+        async with aclosing(stream):
+            assert await anext(stream) == Text("Good")
+
+    thinks, plain = says(*THOUGHTS), says("Good", " day.")
+    run(main, thinks, thinks, thinks, plain, plain)
+    told = [line.getMessage() for line in caplog.records if "thinks aloud" in line.getMessage()]
+    assert len(told) == 1
+    assert "reasoning parser" in told[0]
+
+
 def test_what_is_asked_of_it() -> None:
     async def main(server: ScriptedServer, mind: OpenAIMind) -> None:
         await ask(mind, temperature=0.0, max_tokens=7, tools=[TURN])

@@ -76,6 +76,19 @@ CASES = {
     '{"name": "dance", "arguments": "{\\"move\\": \\"spin\\"}"}': ([SPIN], 0),
     "<think>\nHmm, <tool_call> maybe.\n</think>\n\nHello.": ([Text("Hello.")], 0),
     "<think>never ends": ([], 0),
+    "<think>": ([], 0),
+    "<think></think>Hello.": ([Text("Hello.")], 0),
+    # One thought in another, and one that only speaks of thoughts: neither is spoken, and no answer
+    # is lost.
+    "<think>a<think>b</think>c</think>Hello.": ([Text("Hello.")], 0),
+    "<think>a<think>b<think>c</think>d</think>e</think>Hello.": ([Text("Hello.")], 0),
+    "<think>Do they say <think>?</think>Hello.": ([Text("Hello.")], 0),
+    "<think>a<think>b</think>": ([], 0),
+    "<think>a</think>Hello.<think>b</think> Bye.": ([Text("Hello. Bye.")], 0),
+    '<think>a <think> b</think><tool_call>{"name": "stop"}</tool_call>': (
+        [ToolCall("stop", "{}")],
+        0,
+    ),
     "[happy] Hi [nod]": ([Text("[happy] Hi [nod]")], 0),
     "1 < 2 and <t": ([Text("1 < 2 and <t")], 0),
     "Bye.</tool_call>": ([Text("Bye.")], 0),
@@ -113,6 +126,44 @@ def test_a_character_at_a_time_is_the_same(text: str) -> None:
 
 def test_a_prompt_that_ended_in_a_thought() -> None:
     assert parse(["so they ", "want</th", "ink>\n\nHi."], thinking=True) == ([Text("Hi.")], 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Hello there.", "Hello there."),
+        ("<think>a</think>Hello.", "Hello."),
+        ("a<think>b</think>c</think>Hello.", "Hello."),
+        ("", ""),
+    ],
+)
+def test_a_prompt_that_had_not_ended_in_a_thought_loses_no_answer(text: str, said: str) -> None:
+    for pieces in ([text], list(text)):
+        items, dropped = parse(pieces, thinking=True)
+        assert "".join(item.text for item in items if isinstance(item, Text)) == said
+        assert dropped == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "thinking", "began"),
+    [
+        ("They greet me.</think>Hello.", False, True),
+        ("They greet me.</think>Hello.", True, True),
+        ("Hello.", False, False),
+        ("Hello.", True, False),
+        ("</think>Hello.", False, False),
+        ("<think>a</think>Hello.</think>", False, False),
+        ("<think>a</think>Hello.", True, False),
+    ],
+)
+def test_it_is_known_at_the_end_whether_a_reply_began_in_a_thought(
+    text: str, thinking: bool, began: bool
+) -> None:
+    parser = ReplyParser(TOOLS, thinking=thinking)
+    for letter in text:
+        parser.feed(letter)
+    parser.finish()
+    assert parser.began_in_thought == began
 
 
 def test_text_comes_at_once() -> None:
