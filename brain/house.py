@@ -116,7 +116,7 @@ def house_rules(settings: Settings) -> HouseRules:
             ),
         ),
         echo=settings.echo,
-        tentative_ms=settings.tentative_silence_ms,
+        tentative_ms=0 if settings.speculation == "off" else settings.tentative_silence_ms,
         partials=settings.stt_partials,
         endpointing=_endpointing(settings),
         barge_in_ms=settings.barge_in_ms,

@@ -17,7 +17,8 @@ class AdmissionLimits:
     was cancelled already, as long. A ticket that doesn't wait
     is sent away at once when more than `shed_beyond` others are at the engine or queue for it
     (None: when all places are taken); what was cancelled has `eviction_s` to let go and doesn't
-    count. With `sheds_all` that holds for those that would wait, too.
+    count. With `sheds_all` that holds for those that would wait, too. With `speculates_alone` a
+    speculation is let in only where nobody else is, and goes when anybody comes.
     """
 
     inflight: int = 1
@@ -26,6 +27,7 @@ class AdmissionLimits:
     eviction_s: float = 1.0
     shed_beyond: int | None = None
     sheds_all: bool = False
+    speculates_alone: bool = False
 
 
 @dataclass(eq=False)
@@ -78,6 +80,10 @@ class Admission:
         sheds = self._limits.sheds_all or not ticket.waits
         if sheds and self._here > self._threshold:
             raise EngineBusy("The engine is busy: try again in a moment.")
+        if self._limits.speculates_alone:
+            if ticket.rank is Priority.SPECULATION and (self.inflight or self.queued):
+                raise EngineBusy("The engine is busy: a guess is for when it isn't.")
+            self._evict_all()
         if self.inflight < self._limits.inflight and not self.queued:
             return self._grant(ticket)
         rank = ticket.rank
@@ -167,6 +173,11 @@ class Admission:
         while staying and leaving < self._queued_in_earnest:
             staying.pop().evict.cancel()
             leaving += 1
+
+    def _evict_all(self) -> None:
+        for grant in self._grants:
+            if grant.ticket.rank is Priority.SPECULATION:
+                grant.evict.cancel()
 
     def _serve(self) -> None:
         while self.inflight < self._limits.inflight:

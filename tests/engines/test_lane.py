@@ -194,6 +194,45 @@ def test_of_two_speculations_the_later_one_goes() -> None:
     assert run_virtual(main()) == [("a", 1.0), ("b", "Cancelled 0.2"), ("c", 1.2)]
 
 
+@pytest.mark.parametrize(
+    ("alone", "guess_at_s", "reply_at_s", "guessed"),
+    [
+        # There is room for two.
+        (False, 0.1, 0.0, 1.1),
+        (False, 0.0, 0.25, 1.0),
+        # Nobody who is answered is slowed down by a guess.
+        (True, 0.1, 0.0, "EngineBusy 0.1"),
+        (True, 0.0, 0.25, "Cancelled 0.25"),
+        (True, 0.0, 1.5, 1.0),
+    ],
+)
+def test_a_guess_may_be_for_an_engine_that_is_idle(
+    alone: bool, guess_at_s: float, reply_at_s: float, guessed: float | str
+) -> None:
+    async def main() -> Any:
+        lane = ears(inflight=2, speculates_alone=alone)
+        return await asyncio.gather(
+            after(guess_at_s, served(lane, Ticket("a", Priority.SPECULATION))),
+            after(reply_at_s, served(lane, Ticket("b"))),
+        )
+
+    assert run_virtual(main()) == [("a", guessed), ("b", reply_at_s + 1.0)]
+
+
+def test_a_guess_that_has_come_true_needs_not_be_alone() -> None:
+    async def main() -> Any:
+        lane = ears(inflight=2, speculates_alone=True)
+        guess = Ticket("a", Priority.SPECULATION)
+
+        async def confirmed() -> Any:
+            guess.confirmation.give()
+            return await served(lane, Ticket("b"))
+
+        return await asyncio.gather(served(lane, guess), after(0.25, confirmed()))
+
+    assert run_virtual(main()) == [("a", 1.0), ("b", 1.25)]
+
+
 NOW = "EngineBusy 0.0"
 
 

@@ -114,7 +114,10 @@ def _openai(settings: Settings) -> Rung[Transcriber]:
     def as_one(pool: Pool[Transcriber], given_up: GivenUp) -> Transcriber:
         from brain.engines.remote.pool_ports import PoolTranscriber
 
-        admission = AdmissionLimits(inflight=settings.stt_openai_max_inflight)
+        admission = AdmissionLimits(
+            inflight=settings.stt_openai_max_inflight,
+            speculates_alone=settings.speculation == "idle",
+        )
         limits = LaneLimits(admission, first_s=patience, next_s=patience, grace_s=GRACE_S)
         return LaneTranscriber(Lane(PoolTranscriber(pool), limits, given_up=given_up))
 

@@ -236,7 +236,9 @@ def _in_its_lane(
     if patience_s is None:
         patience_s = settings.llm_timeout_s
     limits = LaneLimits(
-        AdmissionLimits(inflight=settings.llm_max_inflight),
+        AdmissionLimits(
+            inflight=settings.llm_max_inflight, speculates_alone=settings.speculation == "idle"
+        ),
         first_s=patience_s,
         next_s=patience_s,
         grace_s=GRACE_S,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 
 from brain.engines.admission import AdmissionLimits
@@ -140,6 +141,7 @@ def _in_its_lane(
     patience_s: float | None = None,
 ) -> Synthesizer:
     patience = settings.tts_timeout_s if patience_s is None else patience_s
+    admission = replace(admission, speculates_alone=settings.speculation == "idle")
     limits = LaneLimits(admission, first_s=patience, next_s=patience, grace_s=GRACE_S)
     return LaneSynthesizer(Lane(engine, limits, given_up=given_up))
 

@@ -7,7 +7,7 @@ from functools import partial
 from pydantic import BaseModel
 
 from brain.settings.fields import setting
-from brain.settings.values import EchoMode, EndpointingMode, FileOrName
+from brain.settings.values import EchoMode, EndpointingMode, FileOrName, Speculation
 
 _turn = partial(setting, group="Turns")
 
@@ -66,6 +66,12 @@ class TurnSettings(BaseModel):
         "",
         "Adaptive: a model that hears whether somebody has ended, an ONNX file of Smart Turn's form"
         " or its name in the catalogue (smart-turn); empty: the words alone decide",
+    )
+    speculation: Speculation = _turn(
+        "on",
+        "Whether answers are made ahead: on, where an engine has a place free; idle, while nobody"
+        " else needs that engine, so that robots that are answered are never slowed down; off,"
+        " never. What is made ahead never waits for an engine, and is the first to make room",
     )
     pre_roll_ms: int = _turn(
         300,
