@@ -16,6 +16,7 @@ from brain.api.wire_in import tool_list
 from brain.dialogue.config import HouseRules, SessionConfig, TurnDetection
 from brain.dialogue.endpointing import Endpointing
 from brain.dialogue.pictures import PictureLimits
+from brain.dialogue.quiet import Hours, QuietMode
 from brain.dialogue.state import samples
 from brain.engines.ports import ToolSpec
 from brain.history.database import Limits
@@ -26,6 +27,7 @@ from brain.settings import SPECS, Problem, Settings
 from brain.settings.access import Access, access_of, had_tokens_before, remember_tokens
 from brain.settings.endpointing import unusable
 from brain.settings.places import state_dir
+from brain.settings.values import listed
 
 log = logging.getLogger(__name__)
 
@@ -114,6 +116,7 @@ def house_rules(settings: Settings) -> HouseRules:
             turn_detection=TurnDetection(
                 silence_ms=settings.vad_silence_ms, threshold=settings.vad_threshold
             ),
+            wake_phrases=listed(settings.wake_phrases),
         ),
         echo=settings.echo,
         tentative_ms=0 if settings.speculation == "off" else settings.tentative_silence_ms,
@@ -127,7 +130,16 @@ def house_rules(settings: Settings) -> HouseRules:
         emotions=settings.emotions,
         tool_timeout_s=settings.tool_timeout_s,
         history_chars=_history_chars(settings),
+        wake_window_s=settings.wake_window_s,
+        quiet=_quiet(settings),
         pictures=PictureLimits(settings.images_per_turn, settings.image_history),
+    )
+
+
+def _quiet(settings: Settings) -> QuietMode:
+    return QuietMode(
+        hours=Hours.parse(settings.quiet_hours) if settings.quiet_hours else None,
+        max_tokens=min(settings.quiet_max_output_tokens, _longest_answer(settings)),
     )
 
 

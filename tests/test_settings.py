@@ -178,6 +178,14 @@ def test_last_word_wins_and_each_origin_is_told(tmp_path: Path) -> None:
     }
 
 
+# Valid values of settings whose text has a form of its own.
+FORMED = {
+    "PLAN_SKILLS": ["all", "patrol_drift", "avoid_obstacle, scan_for_target"],
+    "ALLOWED_ORIGINS": ["*", "http://a:1, https://[::1]", "null"],
+    "HISTORY_STORE": ["sqlite", "off", "redis://host:6379/0"],
+    "WAKE_PHRASES": ["hey reachy", "hey reachy, hallo Roboter,"],
+    "QUIET_HOURS": ["22:00-07:00", "0:00 - 23:59"],
+}
 VALID = {
     "int": lambda spec: st.integers(int(spec.low), int(spec.high)).map(str),
     "float": lambda spec: st.floats(spec.low, spec.high, allow_nan=False).map(repr),
@@ -188,12 +196,8 @@ VALID = {
         if spec.name.endswith("KEEP_ALIVE")
         else st.sampled_from(["http://10.0.0.1:1", "https://host"])
         if spec.name.endswith("_URL")
-        else st.sampled_from(["all", "patrol_drift", "avoid_obstacle, scan_for_target"])
-        if spec.name == "PLAN_SKILLS"
-        else st.sampled_from(["*", "http://a:1, https://[::1]", "null"])
-        if spec.name == "ALLOWED_ORIGINS"
-        else st.sampled_from(["sqlite", "off", "redis://host:6379/0"])
-        if spec.name == "HISTORY_STORE"
+        else st.sampled_from(FORMED[spec.name])
+        if spec.name in FORMED
         else st.text("aB1é/:.# '\"\\=", min_size=1).map(str.strip).filter(bool)
     ),
 }
@@ -290,6 +294,8 @@ def test_a_name_in_lower_case_is_nearly_right(tmp_path: Path) -> None:
         ("OLLAMA_URL", "localhost", "an address such as http://"),
         ("LLM_CONTEXT", "1", "a whole number from 256 to 1048576"),
         ("PLAN_SKILLS", "somersault", "all, or skills such as patrol_drift"),
+        ("WAKE_PHRASES", "hey reachy, ...", "up to 16 phrases such as hey reachy, hello robot"),
+        ("QUIET_HOURS", "22-7", "hours such as 22:00-07:00"),
         ("BRAIN_PROFILE", "jetson", "one of laptop, orin-nx, pocket, rtx3090, rtx3090ti"),
     ],
 )

@@ -142,6 +142,10 @@ def _take(session: Session, message: wire_in.RobotMessage) -> None:
             session.post(events.Clear())
         case wire_in.CancelIn():
             session.post(events.Cancel())
+        case wire_in.MuteIn():
+            session.configure({"muted": True})
+        case wire_in.UnmuteIn():
+            session.configure({"muted": False})
         case wire_in.TextIn():
             session.post(events.Typed(message.text))
         case wire_in.SayIn():

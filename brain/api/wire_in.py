@@ -23,6 +23,7 @@ from pydantic import (
 )
 
 from brain.audio.pcm import from_bytes
+from brain.dialogue.wake import MAX_LETTERS, MAX_PHRASES
 from brain.engines.ports import ToolSpec
 
 SampleRate = Literal[8000, 16000, 22050, 24000, 48000]
@@ -95,6 +96,23 @@ def tool_list(listed: Any) -> list[Tool]:
     return tools
 
 
+def _has_words(text: str) -> str:
+    if not any(letter.isprintable() and not letter.isspace() for letter in text):
+        raise ValueError("there is nothing in it but blanks")
+    return text
+
+
+def _can_be_said(phrase: str) -> str:
+    if not any(letter.isalnum() for letter in phrase):
+        raise ValueError("there is nothing in it that can be said")
+    return phrase
+
+
+WakePhrase = Annotated[
+    str, AfterValidator(_can_be_said), Field(min_length=1, max_length=MAX_LETTERS)
+]
+
+
 class TurnDetectionIn(_Message):
     type: Literal["server_vad"] | None = None
     silence_ms: int | None = Field(None, ge=100, le=5_000)
@@ -117,6 +135,9 @@ class SessionIn(_Message):
     turn_detection: TurnDetectionIn | None = None
     playback_marks: bool | None = None
     echo_cancellation: bool | None = None
+    wake_phrases: list[WakePhrase] | None = Field(None, max_length=MAX_PHRASES)
+    muted: bool | None = None
+    quiet: bool | None = None
 
     @field_validator("tools")
     @classmethod
@@ -132,6 +153,8 @@ class SessionIn(_Message):
             changes["tools"] = tuple(
                 ToolSpec(tool.name, tool.description, tool.parameters) for tool in self.tools
             )
+        if self.wake_phrases is not None:
+            changes["wake_phrases"] = tuple(self.wake_phrases)
         if self.turn_detection is not None:
             detection = self.turn_detection
             changes["turn_detection"] = {
@@ -160,10 +183,16 @@ class CancelIn(_Message):
     type: Literal["cancel"]
 
 
-def _has_words(text: str) -> str:
-    if not any(letter.isprintable() and not letter.isspace() for letter in text):
-        raise ValueError("there is nothing in it but blanks")
-    return text
+class MuteIn(_Message):
+    """The microphone isn't listened to from now on; answered by `session_updated`."""
+
+    type: Literal["mute"]
+
+
+class UnmuteIn(_Message):
+    """The microphone is listened to again; answered by `session_updated`."""
+
+    type: Literal["unmute"]
 
 
 class TextIn(_Message):
@@ -242,6 +271,8 @@ RobotMessage = (
     | EndUtteranceIn
     | ClearIn
     | CancelIn
+    | MuteIn
+    | UnmuteIn
     | TextIn
     | SayIn
     | ToolResultIn
@@ -254,8 +285,8 @@ ROBOT_MESSAGE: TypeAdapter[RobotMessage] = TypeAdapter(
     Annotated[RobotMessage, Field(discriminator="type")]
 )
 _TYPES = (
-    "audio", "session", "end_utterance", "clear", "cancel", "text", "say", "tool_result", "image",
-    "idle", "played", "ping",
+    "audio", "session", "end_utterance", "clear", "cancel", "mute", "unmute", "text", "say",
+    "tool_result", "image", "idle", "played", "ping",
 )  # fmt: skip
 _CODES = {"audio": "bad_audio", "session": "bad_session", "image": "bad_image"}
 

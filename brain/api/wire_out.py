@@ -39,6 +39,9 @@ class SessionUpdatedOut(_Message):
     turn_detection: TurnDetectionOut | None
     playback_marks: bool
     echo_cancellation: bool
+    wake_phrases: list[str]
+    muted: bool
+    quiet: bool | None
 
 
 class EngineOut(_Message):
@@ -89,6 +92,20 @@ class TranscriptUserOut(_Message):
     type: Literal["transcript_user"] = "transcript_user"
     text: str
     turn: int
+
+
+class UnattendedOut(_Message):
+    """What was said in this turn wasn't for the robot: it isn't answered, told or remembered."""
+
+    type: Literal["unattended"] = "unattended"
+    turn: int
+
+
+class AttentionOut(_Message):
+    """`on`: whoever speaks now is answered; else who says a wake phrase."""
+
+    type: Literal["attention"] = "attention"
+    on: bool
 
 
 class ReplyStartedOut(_Message):
@@ -182,6 +199,8 @@ BrainMessage = (
     | SpeechStoppedOut
     | TranscriptUserPartialOut
     | TranscriptUserOut
+    | UnattendedOut
+    | AttentionOut
     | ReplyStartedOut
     | EmotionOut
     | AudioDeltaOut
@@ -208,6 +227,10 @@ def message(output: outputs.Output) -> BrainMessage:
             return TranscriptUserPartialOut(text=output.text, turn=output.turn)
         case outputs.UserSaid():
             return TranscriptUserOut(text=output.text, turn=output.turn)
+        case outputs.Unattended():
+            return UnattendedOut(turn=output.turn)
+        case outputs.AttentionTurned():
+            return AttentionOut(on=output.on)
         case outputs.ReplyStarted():
             return ReplyStartedOut(turn=output.turn, reply_id=output.reply_id)
         case outputs.EmotionShown():
@@ -269,4 +292,7 @@ def _session(config: SessionConfig, unknown_voice: str | None) -> SessionUpdated
         turn_detection=TurnDetectionOut(**vars(detection)) if detection else None,
         playback_marks=config.playback_marks,
         echo_cancellation=config.echo_cancellation,
+        wake_phrases=list(config.wake_phrases),
+        muted=config.muted,
+        quiet=config.quiet,
     )

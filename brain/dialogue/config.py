@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from brain.dialogue.endpointing import Endpointing
 from brain.dialogue.pictures import PictureLimits
+from brain.dialogue.quiet import QuietMode
 from brain.dialogue.state import Rules, samples
 from brain.engines.ports import ToolSpec
 from brain.persona.character import speaker_note
@@ -32,7 +33,9 @@ class SessionConfig:
 
     `turn_detection` None is push-to-talk. `voice` None is the synthesiser's default. `language`
     ISO 639-1, None to detect. `speaker`: what is known of who speaks. `temperature` and
-    `max_output_tokens` (of one reply): None is the language model's own.
+    `max_output_tokens` (of one reply): None is the language model's own. `wake_phrases`: who says
+    one is answered (none: everybody is). `muted`: the microphone isn't listened to. `quiet`: short
+    answers and nothing unasked; None: in the house's quiet hours.
     """
 
     input_sample_rate: int = 16_000
@@ -48,6 +51,9 @@ class SessionConfig:
     speaker: str = ""
     temperature: float | None = None
     max_output_tokens: int | None = None
+    wake_phrases: tuple[str, ...] = ()
+    muted: bool = False
+    quiet: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,8 @@ class HouseRules:
     `emotions`: the house's own character is asked for a mood with each reply. `tentative_ms`: of
     silence, after which an answer is made ahead (0: never). `partials`: what a user says is heard
     while it is being said. `endpointing`: how the silence that ends a turn adapts to what is heard
-    ahead (None: it doesn't).
+    ahead (None: it doesn't). `wake_window_s`: so long after a reply a conversation is gone on with
+    without a wake phrase.
     """
 
     defaults: SessionConfig = field(default_factory=SessionConfig)
@@ -77,6 +84,8 @@ class HouseRules:
     starved_ms: int = 1_000
     emotions: bool = False
     pictures: PictureLimits = field(default_factory=PictureLimits)
+    wake_window_s: float = 8.0
+    quiet: QuietMode = field(default_factory=QuietMode)
 
 
 def changed(
@@ -124,6 +133,8 @@ def rules(config: SessionConfig, house: HouseRules) -> Rules:
         deaf_in_reply=(hears_itself and not guards)
         or (detection is not None and not detection.interrupt),
         push_to_talk=detection is None,
+        wake_phrases=config.wake_phrases,
+        muted=config.muted,
     )
 
 
@@ -133,8 +144,9 @@ def asks_for_moods(config: SessionConfig, house: HouseRules) -> bool:
     return house.emotions and config.instructions == house.defaults.instructions
 
 
-def system_prompt(config: SessionConfig, *, moods: bool) -> str:
-    """What the model is told before all else. `moods`: it is asked for a mood.
+def system_prompt(config: SessionConfig, *, moods: bool, note: str = "") -> str:
+    """What the model is told before all else. `moods`: it is asked for a mood. `note`: what holds
+    for now; it comes last, so that all before it stays the same.
 
     The pocket mind is trained on these words, put together in this very way.
     """
@@ -143,4 +155,4 @@ def system_prompt(config: SessionConfig, *, moods: bool) -> str:
         parts.append(mood_instruction())
     if config.speaker:
         parts.append(speaker_note(config.speaker))
-    return " ".join(part for part in parts if part)
+    return " ".join(part for part in (*parts, note) if part)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from brain.dialogue.outputs import (
+    AttentionTurned,
     Problem,
     Reason,
     SpeechStarted,
     SpeechStopped,
+    Unattended,
     UserPartial,
     UserSaid,
 )
@@ -17,7 +19,15 @@ from brain.dialogue.state import Kind
 
 @dataclass(frozen=True)
 class Send:
-    output: SpeechStarted | SpeechStopped | UserPartial | UserSaid | Problem
+    output: (
+        SpeechStarted
+        | SpeechStopped
+        | UserPartial
+        | UserSaid
+        | Unattended
+        | AttentionTurned
+        | Problem
+    )
 
 
 @dataclass(frozen=True)
@@ -187,6 +197,13 @@ class AwaitTools:
 
 
 @dataclass(frozen=True)
+class KeepAttention:
+    """The conversation rests; it may be gone on with for a while: `AttentionLapsed` after that."""
+
+    window: int
+
+
+@dataclass(frozen=True)
 class ForgetSound:
     """The unfinished utterance is gone: the detector starts afresh."""
 
@@ -212,5 +229,6 @@ Effect = (
     | Apologise
     | EndReply
     | AwaitTools
+    | KeepAttention
     | ForgetSound
 )

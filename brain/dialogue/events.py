@@ -179,6 +179,13 @@ class ReplyFailed:
 
 
 @dataclass(frozen=True)
+class AttentionLapsed:
+    """Nobody has spoken to the robot since this window began."""
+
+    window: int
+
+
+@dataclass(frozen=True)
 class Hangup:
     """The connection is gone, or going."""
 
@@ -208,5 +215,6 @@ Event = (
     | SoundEnded
     | ReplyPlayed
     | ReplyFailed
+    | AttentionLapsed
     | Hangup
 )

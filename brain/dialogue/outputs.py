@@ -37,6 +37,20 @@ class UserSaid:
 
 
 @dataclass(frozen=True)
+class Unattended:
+    """What was said in this turn wasn't for the robot; what that was is told to nobody."""
+
+    turn: int
+
+
+@dataclass(frozen=True)
+class AttentionTurned:
+    """`on`: whoever speaks now is answered; else who says a wake phrase."""
+
+    on: bool
+
+
+@dataclass(frozen=True)
 class ReplyStarted:
     turn: int
     reply_id: int
@@ -157,6 +171,8 @@ Output = (
     | SpeechStopped
     | UserPartial
     | UserSaid
+    | Unattended
+    | AttentionTurned
     | ReplyStarted
     | EmotionShown
     | ReplyAudio

@@ -255,6 +255,8 @@ class Session:
                 self._speaking.mark(item.reply_id, item.seconds)
             case CheckPlayback():
                 self._speaking.check()
+            case events.IdleSignal() if self._is_quiet:
+                log.debug("robot %s is idle in quiet time: nothing is done", self.robot_id)
             case Understood():
                 self._ears.understood(item)
                 self._step(self._foreseen(item) or item.event)
@@ -357,6 +359,8 @@ class Session:
                 self._end_reply(effect)
             case do.AwaitTools():
                 self._later(self._house.tool_timeout_s, events.ToolsOverdue(effect.reply_id))
+            case do.KeepAttention():
+                self._later(self._house.wake_window_s, events.AttentionLapsed(effect.window))
             case do.ForgetSound():
                 self._microphone.forget()
                 self._ears.forget()
@@ -386,6 +390,8 @@ class Session:
 
     async def _listen(self, heard: inbox.Heard) -> None:
         self._waiting -= len(heard.samples)
+        if self.config.muted:
+            return
         if len(heard.samples) > self.config.input_sample_rate:
             self._send(outputs.Problem("bad_audio", "audio: a chunk is at most 1 s long"))
             return
@@ -474,13 +480,16 @@ class Session:
 
     def _brief(self, effect: do.StartReply, history: History) -> progress.Brief:
         config = self.config
+        most = config.max_output_tokens
+        if self._is_quiet:
+            most = self._house.quiet.at_most(most)
         brief = progress.Brief(
             effect.reply_id,
             effect.turn,
             voice=config.voice,
             output_sample_rate=config.output_sample_rate,
             temperature=config.temperature,
-            max_tokens=config.max_output_tokens,
+            max_tokens=most,
         )
         if effect.kind == "say":
             return replace(brief, text=effect.text)
@@ -497,7 +506,8 @@ class Session:
 
     def _told(self, history: History, *, moods: bool) -> list[Message]:
         """The conversation as the model is told of it."""
-        system = Message("system", system_prompt(self.config, moods=moods))
+        note = self._house.quiet.note if self._is_quiet else ""
+        system = Message("system", system_prompt(self.config, moods=moods, note=note))
         messages = [system, *history.messages(moods=moods)]
         return unseen(messages) if self._blind else messages
 
@@ -509,6 +519,10 @@ class Session:
         history.user_said("")
         told = self._told(history, moods=asks_for_moods(self.config, self._house))
         self._foresight.expect(told[:-1], self.config.tools)
+
+    @property
+    def _is_quiet(self) -> bool:
+        return self._house.quiet.holds(self.config.quiet)
 
     def _end_reply(self, effect: do.EndReply) -> None:
         spoken = self._speaking.end(effect.reply_id, effect.reason)

@@ -33,6 +33,8 @@ class Rules:
     pre_roll: kept from before the onset. post_roll: kept after the last speech.
     max_utterance: then it is processed. deaf_in_reply: the microphone is deaf while sound comes
     out (half duplex). push_to_talk: no end-pointing, the robot says when.
+    wake_phrases: only who says one, or goes on with a conversation, is answered (none: everybody
+    is). muted: the microphone isn't listened to.
     """
 
     silence: int = samples(500)
@@ -48,6 +50,13 @@ class Rules:
     max_utterance: int = samples(30_000)
     deaf_in_reply: bool = True
     push_to_talk: bool = False
+    wake_phrases: tuple[str, ...] = ()
+    muted: bool = False
+
+    @property
+    def choosy(self) -> bool:
+        """Whether speech may be for somebody else. (Who presses a button means the robot.)"""
+        return bool(self.wake_phrases) and not self.push_to_talk
 
 
 @dataclass(frozen=True)
@@ -64,7 +73,7 @@ class Utterance:
     """What is being said. `start`, `end`: first sample kept, end of the last speech frame.
 
     `voiced`: samples of speech so far. `turn` 0: not certain yet that it is speech. `partial`: what
-    was heard of it last.
+    was heard of it last. `attended`: the robot knows that it is spoken to, whatever is said.
     """
 
     start: int
@@ -73,6 +82,7 @@ class Utterance:
     turn: int = 0
     revision: int = 0
     partial: Partial | None = None
+    attended: bool = True
 
 
 @dataclass(frozen=True)
@@ -157,6 +167,18 @@ class ToolWait:
 
 
 @dataclass(frozen=True)
+class Attention:
+    """Whom a robot with wake phrases listens to. `on`: whoever speaks is meant to be heard.
+
+    `window`: the last one given; it runs out by the clock while it is `lapsing`.
+    """
+
+    on: bool = False
+    window: int = 0
+    lapsing: bool = False
+
+
+@dataclass(frozen=True)
 class State:
     """Everything that turn-taking knows.
 
@@ -173,6 +195,7 @@ class State:
     ended_by_silence: the last turn was, so that an `EndUtterance` on its way is for it.
     spoken: the last turn that was committed and the end of its last speech; (0, 0) where how long
     ago that was isn't known.
+    unattended: turns whose transcript is awaited and must show whether they were for the robot.
     """
 
     rules: Rules = field(default_factory=Rules)
@@ -196,6 +219,8 @@ class State:
     overflowed: bool = False
     ended_by_silence: bool = False
     spoken: tuple[int, int] = (0, 0)
+    attention: Attention = field(default_factory=Attention)
+    unattended: tuple[int, ...] = ()
     closed: bool = False
 
     @property
@@ -207,4 +232,6 @@ class State:
     @property
     def deaf(self) -> bool:
         """Whether the microphone isn't listened to just now."""
+        if self.rules.muted:
+            return True
         return self.rules.deaf_in_reply and not self.rules.push_to_talk and self.sounding

@@ -24,10 +24,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from brain.dialogue import doubt
+from brain.dialogue.attention import attends, for_robot, lapsed, settled, turned
 from brain.dialogue.effects import (
     AdoptOverheard,
     Apologise,
     AwaitTools,
+    DropPrepared,
     Effect,
     ForgetSound,
     PrepareReply,
@@ -37,6 +39,7 @@ from brain.dialogue.effects import (
     Send,
 )
 from brain.dialogue.events import (
+    AttentionLapsed,
     CallMade,
     Cancel,
     ChangeRules,
@@ -103,7 +106,8 @@ def step(state: State, event: Event) -> Step:
     """The next state, and what is to be done now, in this order. Never raises."""
     if state.closed:
         return state, ()
-    return then(then(_stepped(state, event), doubt.in_doubt), in_time)
+    stepped = then(then(_stepped(state, event), doubt.in_doubt), in_time)
+    return then(stepped, lambda after: turned(state.attention.on, after))
 
 
 def _stepped(state: State, event: Event) -> Step:
@@ -156,6 +160,8 @@ def _stepped(state: State, event: Event) -> Step:
             return _reply_played(state, event)
         case ReplyFailed():
             return _reply_failed(state, event)
+        case AttentionLapsed():
+            return lapsed(state, event.window), ()
         case Hangup():
             return _hangup(state)
 
@@ -169,7 +175,7 @@ def _frame(state: State, event: Frame) -> Step:
     effects: tuple[Effect, ...] = ()
     if event.speech:
         if utterance is None:
-            utterance = Utterance(start=start, end=event.end, voiced=FRAME)
+            utterance = Utterance(start, event.end, voiced=FRAME, attended=attends(state))
         else:
             effects = resumed(state, utterance)
             utterance = replace(
@@ -197,7 +203,7 @@ def _frame(state: State, event: Frame) -> Step:
 
 def _sound(state: State, event: Sound) -> Step:
     state = replace(state, now=event.end)
-    if not state.rules.push_to_talk:
+    if not state.rules.push_to_talk or state.rules.muted:
         return replace(state, free_from=event.end), ()
     if state.now - state.free_from > state.rules.max_utterance and not state.overflowed:
         limit = state.rules.max_utterance // RATE
@@ -302,9 +308,13 @@ def _foreseen(state: State, event: Foreseen) -> Step:
     if (ahead.turn, ahead.revision) != (event.turn, event.revision):
         return state, ()
     state = replace(state, ahead=replace(ahead, text=event.text, silence=event.silence))
-    if not event.text:
-        return state, ()
-    return replace(state, prepared=event.text), (PrepareReply(event.turn, event.text),)
+    utterance = the_utterance(state)
+    attended = utterance is not None and utterance.attended
+    words = for_robot(state, event.text, attended=attended)
+    if not words:
+        dropped = () if state.prepared is None else (DropPrepared(),)
+        return replace(state, prepared=None), dropped
+    return replace(state, prepared=words), (PrepareReply(event.turn, words),)
 
 
 def _judged(state: State, event: Judged) -> State:
@@ -332,8 +342,11 @@ def _overheard(state: State, event: Overheard) -> Step:
 
 def _transcription_failed(state: State, event: TranscriptionFailed) -> Step:
     problem = Send(Problem(event.code, event.message, event.turn))
+    state, attended = settled(state, event.turn)
     if event.turn != state.answering:
         return state, (problem,)
+    if not attended:  # nobody knows whether it was for the robot: no word of excuse
+        return replace(state, answering=0), (problem,)
     state, started = start_reply(state, event.turn, "apology", event.code)
     failing = replace(state, reply=replace(the_reply(state), failing=True))
     return failing, (problem, *started)

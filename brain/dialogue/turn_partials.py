@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from brain.dialogue.attention import for_robot
 from brain.dialogue.effects import HearPartial, PrepareReply, Send
 from brain.dialogue.events import PartlyHeard
 from brain.dialogue.outputs import UserPartial
@@ -63,7 +64,8 @@ def partly_heard(state: State, event: PartlyHeard) -> Step:
     partial = Partial(event.text, event.end, stable)
     state = with_utterance(state, replace(utterance, partial=partial))
     news = last is None or last.text != event.text
-    told = (Send(UserPartial(event.text, event.turn)),) if news else ()
+    meant = for_robot(state, event.text, attended=utterance.attended) is not None
+    told = (Send(UserPartial(event.text, event.turn)),) if news and meant else ()
     return then((state, told), hear_partly) if isinstance(state.floor, Pausing) else (state, told)
 
 
@@ -73,13 +75,16 @@ def guess(state: State) -> Step:
     utterance, ahead = the_utterance(state), state.ahead
     assert utterance is not None
     partial = utterance.partial
-    if partial is None or not _may_be_all(partial, utterance) or partial.text == state.prepared:
+    if partial is None or not _may_be_all(partial, utterance):
+        return state, ()
+    words = for_robot(state, partial.text, attended=utterance.attended)
+    if not words or words == state.prepared:
         return state, ()
     if ahead is not None and ahead.text is not None:  # the whole is known
         return state, ()
     ahead = ahead or Ahead(utterance.turn, utterance.revision, hearing=False)
-    state = replace(state, ahead=ahead, prepared=partial.text)
-    return state, (PrepareReply(utterance.turn, partial.text),)
+    state = replace(state, ahead=ahead, prepared=words)
+    return state, (PrepareReply(utterance.turn, words),)
 
 
 def _hear(utterance: Utterance, end: int, *, pausing: bool) -> HearPartial:

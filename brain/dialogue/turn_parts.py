@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from brain.dialogue.attention import awaited, for_robot, settled, woken
 from brain.dialogue.effects import (
     DropAhead,
     DropPrepared,
@@ -17,7 +18,14 @@ from brain.dialogue.effects import (
     StartReply,
     StartTranscription,
 )
-from brain.dialogue.outputs import Problem, Reason, SpeechStarted, SpeechStopped, UserSaid
+from brain.dialogue.outputs import (
+    Problem,
+    Reason,
+    SpeechStarted,
+    SpeechStopped,
+    Unattended,
+    UserSaid,
+)
 from brain.dialogue.state import FRAME, Ahead, Idle, Kind, Pausing, Replying, State, Utterance
 
 Step = tuple[State, tuple[Effect, ...]]
@@ -152,6 +160,7 @@ def commit(state: State) -> Step:
         ended_by_silence=True,
         spoken=(turn, utterance.end),
     )
+    state = awaited(state, turn, attended=utterance.attended)
     state, ended = end_reply(state, "interrupted")
     hearing = StartTranscription(
         turn, utterance.revision, utterance.start, end, utterance.end, known=text is not None
@@ -161,13 +170,19 @@ def commit(state: State) -> Step:
 
 
 def heard(state: State, turn: int, text: str) -> Step:
-    """This was said in `turn`. It is answered, unless that has been overtaken."""
+    """This was said in `turn`. It is answered, unless that has been overtaken, or it wasn't for
+    the robot."""
     answer = turn == state.answering
-    if not text:
-        understood = "nothing that could be understood was said"
-        problem = Send(Problem("not_understood", understood, turn))
-        return replace(state, answering=0 if answer else state.answering), (problem,)
-    said = (Send(UserSaid(text, turn)), Remember(text, turn, late=not answer))
+    state, attended = settled(state, turn)
+    words = for_robot(state, text, attended=attended)
+    if not words:
+        told: Unattended | UserSaid | Problem = Unattended(turn)
+        if words is not None and text:  # nothing but its name: what for, comes next
+            state, told = woken(state), UserSaid(text, turn)
+        elif attended:
+            told = Problem("not_understood", "nothing that could be understood was said", turn)
+        return replace(state, answering=0 if answer else state.answering), (Send(told),)
+    said = (Send(UserSaid(text, turn)), Remember(words, turn, late=not answer))
     if not answer:  # the user went on speaking, typed, or cancelled meanwhile
         return state, said
     state, started = start_reply(state, turn, "answer")

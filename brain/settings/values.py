@@ -71,6 +71,17 @@ HISTORY_STORE: dict[str, Any] = {
     "pattern_means": "sqlite, off, or an address such as redis://:PASSWORD@HOST:6379/0 (in a"
     " password, signs such as @ and / are written %40 and %2F)",
 }
+# (1 to 16 of 1 to 60 characters, each with one at least that can be said.)
+_PHRASE = r"[^,\n]{0,29}[\p{L}\p{N}][^,\n]{0,30}"
+WAKE_PHRASES: dict[str, Any] = {
+    "pattern": rf"^([\s,]*{_PHRASE}(,[\s,]*{_PHRASE}){{0,15}}[\s,]*)?$",
+    "pattern_means": "up to 16 phrases such as hey reachy, hello robot, commas between",
+}
+_TIME = r"([01]?[0-9]|2[0-3]):[0-5][0-9]"
+HOURS: dict[str, Any] = {
+    "pattern": rf"^({_TIME} ?- ?{_TIME})?$",
+    "pattern_means": "hours such as 22:00-07:00",
+}
 _ORIGIN = r"(https?://[A-Za-z0-9._-]+(:\d{1,5})?|https?://\[[0-9A-Fa-f:.]+\](:\d{1,5})?|null)"
 ORIGINS: dict[str, Any] = {
     "pattern": rf"^(\*|{_ORIGIN}( ?, ?{_ORIGIN})*)?$",
@@ -78,6 +89,6 @@ ORIGINS: dict[str, Any] = {
 }
 
 
-def listed(value: str) -> tuple[str, ...]:
-    """What stands between the commas of `value`, each once."""
-    return tuple(dict.fromkeys(part for one in value.split(",") if (part := one.strip())))
+def listed(value: str, between: str = ",") -> tuple[str, ...]:
+    """What stands between the commas of `value`, each once; or between something else."""
+    return tuple(dict.fromkeys(part for one in value.split(between) if (part := one.strip())))

@@ -161,6 +161,11 @@ def test_a_reply_without_a_mood_is_neutral(first: outputs.Output) -> None:
     assert "gestures" not in names(messages)
 
 
+def test_what_is_not_for_the_robot_is_not_told() -> None:
+    said = (outputs.SpeechStopped(1), outputs.Unattended(1), outputs.Listening())
+    assert names(told(*said)) == ["listening"]
+
+
 @pytest.mark.parametrize(
     ("code", "message"),
     [

@@ -107,6 +107,12 @@ def test_sound_comes_as_base64_or_raw(samples: list[int]) -> None:
         {"tools": {}},
         {"language": "English"},
         {"playback_marks": "perhaps"},
+        {"wake_phrases": "hey reachy"},
+        {"wake_phrases": ["hey reachy", "..."]},
+        {"wake_phrases": ["x" * 61]},
+        {"wake_phrases": ["hey"] * 17},
+        {"muted": "perhaps"},
+        {"quiet": "22:00-07:00"},
     ],
 )
 def test_a_session_that_cannot_be_had(change: dict[str, Any]) -> None:
@@ -122,6 +128,8 @@ def test_what_a_session_message_changes() -> None:
         voice=None,
         output_sample_rate=24_000,
         turn_detection={"type": "server_vad", "silence_ms": 300},
+        wake_phrases=["hey reachy"],
+        quiet=None,
         tools=[{"name": "dance", "description": "Dance.", "parameters": {"properties": {}}}],
     )
     assert isinstance(message, wire_in.SessionIn)
@@ -129,6 +137,8 @@ def test_what_a_session_message_changes() -> None:
         "voice": None,
         "output_sample_rate": 24_000,
         "turn_detection": {"silence_ms": 300},
+        "wake_phrases": ("hey reachy",),
+        "quiet": None,
         "tools": (ToolSpec("dance", "Dance.", {"type": "object", "properties": {}}),),
     }
 
@@ -147,6 +157,8 @@ OUTPUTS: list[outputs.Output] = [
     outputs.SpeechStopped(1),
     outputs.UserPartial("hel", 1),
     outputs.UserSaid("hello", 1),
+    outputs.Unattended(1),
+    outputs.AttentionTurned(on=True),
     outputs.ReplyStarted(1, 2),
     outputs.EmotionShown(Emotion("happy", 0.8), ("nod",), 2),
     outputs.ReplyAudio(Audio(np.arange(4, dtype=np.int16), 16_000), 2, 0),

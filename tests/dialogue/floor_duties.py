@@ -11,7 +11,15 @@ from typing import Any
 
 from brain.dialogue import effects, events
 from brain.dialogue.effects import Effect, EndReply, Send, StartReply
-from brain.dialogue.outputs import Problem, Reason, SpeechStarted, SpeechStopped, UserSaid
+from brain.dialogue.outputs import (
+    AttentionTurned,
+    Problem,
+    Reason,
+    SpeechStarted,
+    SpeechStopped,
+    Unattended,
+    UserSaid,
+)
 from brain.dialogue.state import (
     FRAME,
     PARTIAL_EVERY,
@@ -24,6 +32,8 @@ from brain.dialogue.state import (
     samples,
 )
 
+PHRASE = "hey robot"
+"""Of the rules of those who make up sequences, where there is one."""
 NOT_UNDERSTOOD = "nothing that could be understood was said"
 
 
@@ -51,6 +61,25 @@ def but_ahead(wanted: Sequence[Effect]) -> tuple[Effect, ...]:
     return tuple(effect for effect in wanted if not isinstance(effect, AHEAD))
 
 
+def but_attention(wanted: Sequence[Effect]) -> tuple[Effect, ...]:
+    """Without what is told of the robot's attention, which may turn with any event."""
+    return tuple(
+        effect
+        for effect in wanted
+        if not isinstance(effect, effects.KeepAttention)
+        and not (isinstance(effect, Send) and isinstance(effect.output, AttentionTurned))
+    )
+
+
+def meant(before: State, text: str, *, attended: bool) -> str | None:
+    """What of `text` is said to the robot beside its name; None: it isn't said to it."""
+    if not before.rules.choosy:
+        return text
+    if text.startswith(PHRASE):
+        return text.removeprefix(PHRASE).strip().capitalize()
+    return text if attended else None
+
+
 def started_reply(before: State, turn: int, kind: str, text: str = "") -> tuple[Effect, ...]:
     """A reply that takes the place of the one under way."""
     reply_id = before.last_reply + 1
@@ -73,7 +102,8 @@ def speech(before: State, event: events.Frame, after: State, wanted: tuple[Effec
     rules, said = before.rules, utterance(before)
     if said is None:
         start = max(before.free_from, event.end - FRAME - rules.pre_roll)
-        said = Utterance(start, event.end, 0)
+        attended = before.attention.on or not rules.choosy
+        said = Utterance(start, event.end, 0, attended=attended)
     resumed = isinstance(before.floor, Pausing)
     voiced = said.voiced + FRAME
     opens = not said.turn and voiced >= (rules.barge_in if before.reply else rules.min_speech)
@@ -158,17 +188,30 @@ def committed(
     if text is None:
         assert (left, after.answering) == ((), said.turn)
     else:
-        understood(without_reply(before), said.turn, text, True, after, left)
+        attended = said.attended or not before.rules.choosy
+        understood(without_reply(before), said.turn, text, True, after, left, attended=attended)
 
 
 def understood(
-    before: State, turn: int, text: str, answered: bool, after: State, wanted: tuple[Effect, ...]
+    before: State,
+    turn: int,
+    text: str,
+    answered: bool,
+    after: State,
+    wanted: tuple[Effect, ...],
+    *,
+    attended: bool,
 ) -> None:
-    if not text:
-        assert wanted == (Send(Problem("not_understood", NOT_UNDERSTOOD, turn)),)
+    words = meant(before, text, attended=attended)
+    if not words:
+        told: UserSaid | Unattended | Problem = UserSaid(text, turn)
+        if words is None or not text:
+            problem = Problem("not_understood", NOT_UNDERSTOOD, turn)
+            told = problem if attended else Unattended(turn)
+        assert wanted == (Send(told),)
         assert after.answering == (0 if answered else before.answering)
         return
-    said = (Send(UserSaid(text, turn)), effects.Remember(text, turn, late=not answered))
+    said = (Send(UserSaid(text, turn)), effects.Remember(words, turn, late=not answered))
     if answered:
         assert wanted == (*said, *started_reply(before, turn, "answer"))
         assert (after.answering, after.wait) == (0, None)
@@ -180,7 +223,7 @@ def understood(
 def sound(before: State, event: events.Sound, after: State, wanted: tuple[Effect, ...]) -> None:
     assert after.now == event.end
     rules = before.rules
-    if not rules.push_to_talk:
+    if not rules.push_to_talk or rules.muted:
         assert (after.free_from, wanted) == (event.end, ())
         return
     assert after.free_from == before.free_from

@@ -19,6 +19,8 @@ class Witness:
     seq: int = 0
     worded: bool = False
     partial: str = ""
+    attentive: bool = False
+    told: set[int] = field(default_factory=set)
     is_closed: bool = False
 
     def see(self, output: outputs.Output) -> None:
@@ -63,8 +65,14 @@ class Witness:
                 assert output.text.strip(), "an empty partial transcript"
                 assert output.text != self.partial, "no news"
                 self.partial = output.text
+            case outputs.AttentionTurned():
+                assert output.on != self.attentive, "told twice"
+                self.attentive = output.on
+            case outputs.Unattended():
+                assert output.turn not in self.told, "a turn that is for the robot, and isn't"
             case outputs.UserSaid():
                 assert output.text.strip(), "an empty transcript"
+                self.told.add(output.turn)
             case outputs.Closed():
                 self.is_closed = True
 

@@ -12,6 +12,7 @@ from brain.dialogue.state import Idle, State, ToolWait
 from tests.dialogue.floor_duties import (
     but_ahead,
     ended_reply,
+    meant,
     started_reply,
     understood,
     utterance,
@@ -48,7 +49,9 @@ def transcribed(
     before: State, event: events.Transcribed, after: State, wanted: tuple[Effect, ...]
 ) -> None:
     answered = event.turn == before.answering
-    understood(before, event.turn, event.text, answered, after, but_ahead(wanted))
+    attended = event.turn not in before.unattended or not before.rules.choosy
+    left = but_ahead(wanted)
+    understood(before, event.turn, event.text, answered, after, left, attended=attended)
 
 
 def foreseen(
@@ -59,15 +62,18 @@ def foreseen(
     if ahead is None or not ahead.hearing or not of_it:
         assert (after, wanted) == (before, ())
         return
+    said = utterance(before)
+    assert said is not None
+    words = meant(before, event.text, attended=said.attended)
     asked: tuple[Effect, ...] = ()
-    if event.text:
-        asked = (effects.PrepareReply(event.turn, event.text),)
+    if words:
+        asked = (effects.PrepareReply(event.turn, words),)
     elif before.prepared is not None:
         asked = (effects.DropPrepared(),)
     assert wanted == asked, "nobody is told of a guess"
     assert after.ahead is not None
     assert (after.ahead.text, after.ahead.silence) == (event.text, event.silence)
-    assert after.prepared == (event.text or None)
+    assert after.prepared == (words or None)
 
 
 def judged(before: State, event: events.Judged, after: State, wanted: tuple[Effect, ...]) -> None:
@@ -101,7 +107,8 @@ def partly_heard(
         assert (after, wanted) == (before, ())
         return
     news = said.partial is None or said.partial.text != event.text
-    told = (Send(UserPartial(event.text, event.turn)),) if news else ()
+    for_robot = meant(before, event.text, attended=said.attended) is not None
+    told = (Send(UserPartial(event.text, event.turn)),) if news and for_robot else ()
     assert but_ahead(wanted) == told
     assert (partial := utterance(after))
     assert partial.partial is not None
@@ -114,6 +121,10 @@ def ears_failed(
     problem = Send(Problem(event.code, event.message, event.turn))
     if event.turn != before.answering:
         assert (after, wanted) == (before, (problem,))
+        return
+    if before.rules.choosy and event.turn in before.unattended:
+        assert but_ahead(wanted) == (problem,), "an excuse to the television"
+        assert (after.answering, after.reply) == (0, before.reply)
         return
     apology = started_reply(before, event.turn, "apology", event.code)
     assert but_ahead(wanted) == (problem, *apology)
@@ -262,3 +273,7 @@ def hangup(before: State, event: Any, after: State, wanted: tuple[Effect, ...]) 
     assert but_ahead(wanted) == ended_reply(before, "cancelled")
     assert after.closed
     assert (after.floor, after.wait, after.answering) == (Idle(), None, 0)
+
+
+def attention_lapsed(before: State, event: Any, after: State, wanted: tuple[Effect, ...]) -> None:
+    assert (after, wanted) == (before, ())

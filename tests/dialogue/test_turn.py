@@ -14,7 +14,7 @@ from brain.dialogue import effects, events
 from brain.dialogue.outputs import Problem, UserSaid
 from brain.dialogue.state import FRAME, RATE, Rules, State, samples
 from brain.dialogue.turn import step
-from tests.dialogue.turn_invariants import StepWitness
+from tests.dialogue.turn_invariants import PHRASE, TEXTS, StepWitness
 
 FRAME_MS = 32
 
@@ -62,9 +62,18 @@ class Conversation(RuleBasedStateMachine):
         longest=st.sampled_from([2_000, 30_000]),
         tentative=st.sampled_from([0, 96, 160]),
         partials=st.booleans(),
+        phrases=st.sampled_from([(), (PHRASE,)]),
+        muted=st.sampled_from([False, False, True]),
     )
     def change_rules(
-        self, deaf: bool, push: bool, longest: int, tentative: int, partials: bool
+        self,
+        deaf: bool,
+        push: bool,
+        longest: int,
+        tentative: int,
+        partials: bool,
+        phrases: tuple[str, ...],
+        muted: bool,
     ) -> None:
         changed = Rules(
             deaf_in_reply=deaf,
@@ -72,11 +81,17 @@ class Conversation(RuleBasedStateMachine):
             max_utterance=samples(longest),
             tentative=samples(tentative),
             partials=partials,
+            wake_phrases=phrases,
+            muted=muted,
         )
         self.witness.take(events.ChangeRules(changed))
 
+    @rule(back=st.integers(0, 1))
+    def attention_lapsed(self, back: int) -> None:
+        self.witness.take(events.AttentionLapsed(self.witness.window - back))
+
     @rule(
-        text=st.sampled_from(["", "hello"]),
+        text=st.sampled_from(TEXTS),
         silence=st.sampled_from([None, samples(200), samples(1_200)]),
         late=st.booleans(),
         back=st.integers(0, 1),
@@ -126,7 +141,7 @@ class Conversation(RuleBasedStateMachine):
         end = max(0, self.state.now - unheard * FRAME)
         self.witness.take(events.PartlyHeard(self.state.last_turn - late, text, end))
 
-    @rule(turn=st.integers(0, 12), text=st.sampled_from(["", "hello"]))
+    @rule(turn=st.integers(0, 12), text=st.sampled_from(TEXTS))
     def transcribed(self, turn: int, text: str) -> None:
         self.witness.take(events.Transcribed(turn, text))
 

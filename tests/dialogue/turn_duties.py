@@ -38,5 +38,6 @@ DUTIES: dict[type, Duty] = {
     events.SoundEnded: floor.sound_ended,
     events.ReplyPlayed: reply.reply_played,
     events.ReplyFailed: reply.reply_failed,
+    events.AttentionLapsed: reply.attention_lapsed,
     events.Hangup: reply.hangup,
 }

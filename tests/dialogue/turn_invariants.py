@@ -6,13 +6,21 @@ books of its own, from events and effects alone, and compares them with the stat
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from brain.dialogue import effects, events
 from brain.dialogue.effects import Effect
-from brain.dialogue.outputs import SpeechStarted, SpeechStopped, UserPartial, UserSaid
+from brain.dialogue.outputs import (
+    AttentionTurned,
+    SpeechStarted,
+    SpeechStopped,
+    Unattended,
+    UserPartial,
+    UserSaid,
+)
 from brain.dialogue.state import FRAME, PARTIAL_EVERY, Idle, Listening, Pausing, Rules, State
 from brain.dialogue.turn import step
+from tests.dialogue.floor_duties import PHRASE, but_attention
 from tests.dialogue.turn_duties import DUTIES
 
 _OF_DOUBT = (
@@ -46,6 +54,10 @@ _ENDED_BY: dict[str, tuple[type, ...]] = {
 }
 
 
+TEXTS = ("", "hello", "hello", "hello", f"{PHRASE} dance", PHRASE)
+"""What is heard. With the phrase among the rules, the last two are said to the robot."""
+
+
 @dataclass
 class StepWitness:
     """Takes events to `step`; AssertionError at the first that breaks an invariant.
@@ -53,10 +65,12 @@ class StepWitness:
     spoken: ends of the frames of speech that make up what is being said. heard_to: end of the
     newest sound that was used. deaf_to: end of the newest sound that was not to be heard. ahead:
     turn and revision of what is heard ahead. prepared: what the reply that was begun ahead answers.
-    partial: what the robot was told of the open turn. silence: as much as was said to end this
-    pause. paused_at: the last turn and the end of its last speech, if silence ended it. held: the
-    reply of which no more is sent. hearing: the number of what is being overheard. The numbers
-    in messages are those of DESIGN's invariants.
+    partial: what the robot was told of the open turn; partly: what was heard of it last. silence:
+    as much as was said to end this pause. paused_at: the last turn and the end of its last speech,
+    if silence ended it. held: the reply of which no more is sent. hearing: the number of what is
+    being overheard. attentive: as the robot was told; window: the newest in which it stays so.
+    unattended: turns to be heard that may be for somebody else. The numbers in messages are those
+    of DESIGN's invariants.
     """
 
     state: State = field(default_factory=State)
@@ -73,19 +87,23 @@ class StepWitness:
     paused_at: tuple[int, int] | None = None
     held: int | None = None
     hearing: int = 0
+    partly: str | None = None
     spoken: list[int] = field(default_factory=list)
     heard_to: int = 0
     deaf_to: int = 0
     longest: int = 0
     calls: list[str] = field(default_factory=list)
     open_calls: list[str] = field(default_factory=list)
+    attentive: bool = False
+    window: int = 0
+    unattended: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.longest = self.state.rules.max_utterance
 
     def take(self, event: events.Event) -> tuple[Effect, ...]:
         """One step; its effects."""
-        before = self.state
+        before, attentive = self.state, self.attentive
         self._listen(event)
         self.state, wanted = step(before, event)
         if before.closed:
@@ -97,9 +115,12 @@ class StepWitness:
         if isinstance(event, events.EndUtterance):
             self.paused_at = None
         if isinstance(event, events.Overheard) or not self._in_doubt(before, wanted):
-            DUTIES[type(event)](before, event, self.state, wanted)
+            # To whom the robot listens is looked at below.
+            same = replace(self.state, attention=before.attention, unattended=before.unattended)
+            DUTIES[type(event)](before, event, same, but_attention(wanted))
         self._look_back(event, wanted)
         self._compare(before)
+        self._compare_attention(event, before, attentive)
         return wanted
 
     def reconnect(self, rules: Rules) -> None:
@@ -110,6 +131,7 @@ class StepWitness:
         )
         self.spoken, self.open_calls, self.heard_to, self.deaf_to = [], [], 0, 0
         self.paused_at = None
+        self.attentive, self.window, self.unattended = False, 0, set()
         self.longest = rules.max_utterance
 
     def _in_doubt(self, before: State, wanted: tuple[Effect, ...]) -> bool:
@@ -127,6 +149,10 @@ class StepWitness:
             self.deaf_to = event.end
         elif isinstance(event, events.Frame) and event.speech:
             self.spoken.append(event.end)
+        elif isinstance(event, events.PartlyHeard) and event.turn == self.open_turn and event.text:
+            self.partly = event.text
+            if not self._for_robot(event.text):
+                self.partial = None  # what it was told is no longer so, though it isn't told that
         elif isinstance(event, events.ChangeRules):
             # A shorter limit holds from the next frame on.
             speaking = not isinstance(self.state.floor, Idle)
@@ -218,6 +244,24 @@ class StepWitness:
                 by_silence = isinstance(event, events.Frame)
                 self.paused_at = (effect.turn, self.spoken[-1]) if by_silence else None
                 self._hear(effect)
+                floor = before.floor
+                if not (isinstance(floor, Idle) or floor.utterance.attended):
+                    self.unattended.add(effect.turn)
+            case effects.Send(Unattended(turn)):
+                assert turn in self.unattended, "it was for the robot"
+                assert self.state.rules.choosy
+                self.unattended.remove(turn)
+            case effects.Send(UserSaid(text, turn)):
+                said_to = text.startswith(PHRASE) or not self.state.rules.choosy
+                assert said_to or turn not in self.unattended, "the television is told of"
+                self.unattended.discard(turn)
+            case effects.Send(AttentionTurned(on)):
+                assert on != self.attentive, "told twice"
+                self.attentive = on
+            case effects.KeepAttention(window):
+                assert self.attentive
+                assert window > self.window, "windows count on"
+                self.window = window
             case effects.Resumed() if self.open_turn is None:
                 assert self.paused_at is not None, "a pause that was none"
                 turn, end = self.paused_at
@@ -235,6 +279,7 @@ class StepWitness:
                 assert self.open_turn == turn, "a partial transcript of no open turn"
                 assert text == event.text != self.partial, "no news"
                 assert text, "nothing was heard"
+                assert self._for_robot(text), "the television is told of"
                 self.partial = text
             case effects.Send(SpeechStopped(turn)):
                 assert self.open_turn == turn
@@ -272,12 +317,15 @@ class StepWitness:
         assert effect.text, "an answer to nothing"
         if isinstance(event, events.Foreseen):
             assert self.ahead == (event.turn, event.revision), "an answer to a stale guess"
-            assert effect.text == event.text
+            assert effect.text == self._meant(event.text)
         elif isinstance(event, events.Overheard):
-            assert effect.text == event.text == self.foreseen
+            assert event.text == self.foreseen
+            assert effect.text == self._meant(event.text)
         else:
             assert isinstance(event, events.Frame | events.PartlyHeard)
-            assert effect.text == self.partial != self.prepared, "no news"
+            assert self.partly is not None
+            assert effect.text == self._meant(self.partly) != self.prepared, "no news"
+            assert self._for_robot(self.partly), "an answer to the television"
             assert self.ahead is None or self.foreseen is None, "the whole is known"
         self.prepared = effect.text
 
@@ -329,6 +377,8 @@ class StepWitness:
                     self.open_calls.append(event.call_id)
             case events.ToolResult() if event.call_id in self.open_calls:
                 self.open_calls.remove(event.call_id)
+            case events.TranscriptionFailed():
+                self.unattended.discard(event.turn)
             case events.Hangup():
                 self.open_turn = None  # the connection is gone: nobody can be told
                 assert not self.state.under_way
@@ -343,10 +393,25 @@ class StepWitness:
                             assert effects.DropAhead() not in wanted[i + 1 :], "it is of use"
                         case other:
                             assert isinstance(other, effects.ForgetSound), "6: a turn lost"
-                case effects.Send(UserSaid(text, turn)):
+                case effects.Send(UserSaid(text, turn)) if words := self._meant(text):
                     follows = wanted[i + 1]
                     assert isinstance(follows, effects.Remember), "9: said, and not remembered"
-                    assert (follows.text, follows.turn) == (text, turn)
+                    assert (follows.text, follows.turn) == (words, turn)
+                case effects.Send(UserSaid() | Unattended()):
+                    kept = (effects.Remember, effects.StartReply)
+                    assert not any(isinstance(other, kept) for other in wanted)
+
+    def _for_robot(self, text: str) -> bool:
+        """Whether `text`, of the open turn, is said to the robot."""
+        floor = self.state.floor
+        assert not isinstance(floor, Idle)
+        return text.startswith(PHRASE) or not self.state.rules.choosy or floor.utterance.attended
+
+    def _meant(self, text: str) -> str:
+        """What of `text`, which is said to the robot, is said beside its name."""
+        if not (self.state.rules.choosy and text.startswith(PHRASE)):
+            return text
+        return text.removeprefix(PHRASE).strip().capitalize()
 
     # -- the state against the books -------------------------------------------------------------
 
@@ -381,6 +446,26 @@ class StepWitness:
         assert doubt is None or self.open_turn is None, "a doubt beside a turn that is open"
         if isinstance(floor, Idle):
             self.spoken = []
+
+    def _compare_attention(self, event: events.Event, before: State, attentive: bool) -> None:
+        state = self.state
+        if not state.rules.choosy or state.closed:
+            self.attentive = False  # nothing is told of it any more
+        assert state.attention.on == self.attentive
+        if isinstance(before.floor, Idle) and not isinstance(state.floor, Idle):
+            assert state.floor.utterance.attended == (attentive or not state.rules.choosy)
+        if isinstance(event, events.AttentionLapsed):
+            over = before.attention.lapsing and event.window == self.window
+            assert self.attentive == (attentive and not over)
+            assert state == before or over
+        resting = not state.under_way and state.wait is None
+        if self.attentive:
+            assert state.attention.lapsing or not resting, "a window without an end"
+        conversation = self.active is not None and self.active.kind in ("answer", "follow_up")
+        if conversation and state.rules.choosy:
+            assert self.attentive
+            assert not state.attention.lapsing
+        assert len(state.unattended) <= len(self.unattended)
 
     @property
     def _active_id(self) -> int | None:

@@ -14,7 +14,7 @@ from typing import get_args
 
 from brain.dialogue import events
 from brain.dialogue.state import FRAME, Idle, Rules, State
-from tests.dialogue.turn_invariants import StepWitness
+from tests.dialogue.turn_invariants import PHRASE, TEXTS, StepWitness
 
 # Short turns, so that a few frames see a whole one through.
 SHORT = Rules(
@@ -56,6 +56,8 @@ def a_rule(rng: random.Random) -> Rules:
         backchannel=rng.choice((0, 8, 8, 20)) * FRAME,
         needs_words=rng.random() < 0.3,
         push_to_talk=rng.random() < 0.15,
+        wake_phrases=(PHRASE,) if rng.random() < 0.4 else (),
+        muted=rng.random() < 0.1,
     )
 
 
@@ -82,7 +84,7 @@ def _one(event: events.Event) -> Draw:
 def _transcribed(rng: random.Random, witness: StepWitness) -> Iterator[Item]:
     late = rng.random() < 0.25
     turn = rng.randint(0, witness.state.last_turn) if late else witness.state.answering
-    yield events.Transcribed(turn, rng.choice(("", "hello", "hello")))
+    yield events.Transcribed(turn, rng.choice(TEXTS))
 
 
 def _ears_fail(rng: random.Random, witness: StepWitness) -> Iterator[Item]:
@@ -95,7 +97,7 @@ def _foreseen(rng: random.Random, witness: StepWitness) -> Iterator[Item]:
     turn, revision = witness.ahead or (witness.state.last_turn, 0)
     if rng.random() < 0.2:
         turn, revision = turn - rng.randint(0, 1), revision - 1
-    text, silence = rng.choice(("", "hello", "hello", "hello")), rng.choice((None, *_SILENCES))
+    text, silence = rng.choice(TEXTS), rng.choice((None, *_SILENCES))
     yield events.Foreseen(turn, revision, text, silence)
 
 
@@ -106,7 +108,7 @@ def _judged(rng: random.Random, witness: StepWitness) -> Iterator[Item]:
 
 def _partly_heard(rng: random.Random, witness: StepWitness) -> Iterator[Item]:
     turn = witness.state.last_turn - (rng.random() < 0.2)
-    text = rng.choice(("", "hello", "hello", "hello robot"))
+    text = rng.choice(TEXTS)
     yield events.PartlyHeard(turn, text, max(0, witness.state.now - rng.randint(0, 5) * FRAME))
 
 
@@ -182,6 +184,10 @@ def _tools(rng: random.Random, witness: StepWitness) -> Iterator[Item]:
             yield from draw(rng, witness)
 
 
+def _lapsed(rng: random.Random, witness: StepWitness) -> Iterator[Item]:
+    yield events.AttentionLapsed(witness.window - (rng.random() < 0.2))
+
+
 def _change(rng: random.Random, witness: StepWitness) -> Iterator[Item]:
     yield events.ChangeRules(a_rule(rng))
 
@@ -219,6 +225,7 @@ MOVES: tuple[tuple[int, Draw], ...] = (
     (4, _one(events.Typed("hi"))),
     (3, _one(events.Say("hello"))),
     (2, _one(events.IdleSignal("idle"))),
+    (3, _lapsed),
     (2, _change),
     (1, _reconnect),
 )
@@ -251,6 +258,8 @@ class Run:
     def settle(self) -> None:
         """Whatever has happened: once all that is under way has come to its end, the robot can be
         spoken to, is understood and answered."""
+        if self.witness.state.rules.muted:
+            self.take(events.ChangeRules(replace(self.witness.state.rules, muted=False)))
         self._rest()
         state = self.witness.state
         assert not state.under_way, "it never comes to rest"
@@ -263,7 +272,7 @@ class Run:
             self._frames(False, state.rules.silence // FRAME)
         turn = self.witness.state.answering
         assert turn == state.last_turn + 1, "a turn that nobody hears"
-        self.take(events.Transcribed(turn, "hello"))
+        self.take(events.Transcribed(turn, f"{PHRASE} hello"))
         active = self.witness.active
         assert active is not None
         assert (active.turn, active.kind) == (turn, "answer"), "a turn that nobody answers"

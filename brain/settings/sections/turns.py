@@ -7,9 +7,17 @@ from functools import partial
 from pydantic import BaseModel
 
 from brain.settings.fields import setting
-from brain.settings.values import EchoMode, EndpointingMode, FileOrName, Speculation
+from brain.settings.values import (
+    HOURS,
+    WAKE_PHRASES,
+    EchoMode,
+    EndpointingMode,
+    FileOrName,
+    Speculation,
+)
 
 _turn = partial(setting, group="Turns")
+_attention = partial(setting, group="Turns: attention")
 
 
 class TurnSettings(BaseModel):
@@ -148,4 +156,26 @@ class TurnSettings(BaseModel):
     )
     converse_vad: bool = _turn(
         False, "On /converse, silence ends a turn as well as end_utterance does"
+    )
+    wake_phrases: str = _attention(
+        "",
+        "Answer only who says one of these, or goes on with a conversation; they may be heard"
+        " slightly wrong (empty: answer everybody; a robot may ask for others)",
+        **WAKE_PHRASES,
+    )
+    wake_window_s: float = _attention(
+        8.0,
+        "After a reply, a conversation is gone on with for so long without a wake phrase",
+        unit="s",
+        ge=0,
+        le=600,
+    )
+    quiet_hours: str = _attention(
+        "",
+        "Quiet mode: short answers and nothing unasked, at these hours of this machine's time"
+        " (empty: only when a robot asks for it)",
+        **HOURS,
+    )
+    quiet_max_output_tokens: int = _attention(
+        96, "Longest answer in quiet mode", unit="tokens", ge=1, le=131072
     )

@@ -137,6 +137,14 @@ class Connection:
             self._link.outbox.change_rate(self.session.input_rate)
         return self.send(requests.session(changes))
 
+    def mute(self, *, on: bool = True) -> bool:
+        """Have the brain not listen to the microphone, or again. It holds for every socket to come.
+
+        The sound is best not sent meanwhile, either. False if there is no brain now.
+        """
+        self.session = self.session.merged(Session(muted=on))
+        return self.send(requests.mute() if on else requests.unmute())
+
     async def events(self) -> AsyncIterator[Arrival]:
         """Everything that happens, in order, until `Stopped` or `close()`."""
         async for at, event in self._link.events():

@@ -76,6 +76,20 @@ class TranscriptUser:
 
 
 @dataclass(frozen=True)
+class Unattended:
+    """What was said wasn't for the robot: the turn is over, and nothing more comes of it."""
+
+    turn: int = 0
+
+
+@dataclass(frozen=True)
+class AttentionTurned:
+    """`on`: whoever speaks now is answered; else who says a wake phrase."""
+
+    on: bool
+
+
+@dataclass(frozen=True)
 class ReplyStarted:
     """A reply begins; it will end with exactly one `ReplyDone`."""
 
@@ -172,6 +186,8 @@ Message = (
     | SpeechStopped
     | TranscriptUserPartial
     | TranscriptUser
+    | Unattended
+    | AttentionTurned
     | ReplyStarted
     | AudioDelta
     | TranscriptAssistantDelta

@@ -16,6 +16,7 @@ from robot_client.messages import (
     SpeechStopped,
     TranscriptUser,
     TranscriptUserPartial,
+    Unattended,
 )
 from robot_client.pcm import PCM, to_float
 from robot_client.screen import clipped, printable
@@ -70,7 +71,7 @@ class Attention:
         """An event of the connection."""
         if isinstance(event, (Disconnected, Stopped)):
             self._doing = "no brain"
-        elif isinstance(event, (Ready, ReplyDone)):
+        elif isinstance(event, (Ready, ReplyDone, Unattended)):
             self._doing = "listens"
         elif isinstance(event, SpeechStarted):
             self._doing, self._words = "hears you", ""

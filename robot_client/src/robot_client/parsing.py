@@ -19,6 +19,7 @@ from robot_client.messages import (
     DEFAULT_SAMPLE_RATE,
     PROTOCOL,
     REASONS,
+    AttentionTurned,
     AudioDelta,
     Emotion,
     EngineName,
@@ -36,6 +37,7 @@ from robot_client.messages import (
     TranscriptAssistantDelta,
     TranscriptUser,
     TranscriptUserPartial,
+    Unattended,
     Unknown,
 )
 
@@ -149,6 +151,8 @@ _PARSERS: Mapping[str, Callable[[Fields], Message]] = MappingProxyType(
             _get(f, "text", str), _get(f, "turn", int, 0)
         ),
         "transcript_user": lambda f: TranscriptUser(_get(f, "text", str), _get(f, "turn", int, 0)),
+        "unattended": lambda f: Unattended(_get(f, "turn", int, 0)),
+        "attention": lambda f: AttentionTurned(_get(f, "on", bool)),
         "reply_started": lambda f: ReplyStarted(_get(f, "reply_id", int), _get(f, "turn", int, 0)),
         "audio_delta": _audio,
         "transcript_assistant_delta": lambda f: TranscriptAssistantDelta(

@@ -19,6 +19,7 @@ from robot_client.messages import (
     ReplyDone,
     TranscriptAssistant,
     TranscriptUser,
+    Unattended,
 )
 
 Seen = Arrival | ToolUsed | Flushed
@@ -37,6 +38,8 @@ def line(seen: Seen) -> str | None:
         return f"ready   {event.profile or 'a brain'} [{engines}]{again}"
     if isinstance(event, TranscriptUser):
         return f"heard   {event.text}"
+    if isinstance(event, Unattended):
+        return "heard   nothing that is for the robot"
     if isinstance(event, TranscriptAssistant):
         return f"said    {event.text}" if event.text else None
     if isinstance(event, Emotion):

@@ -37,6 +37,8 @@ class Session:
     """What the robot wants of its session. None leaves a field out: the brain keeps what it has.
 
     `turn_detection`: None keeps the brain's, "push_to_talk" turns it off. Rates in Hz.
+    `wake_phrases`: who says one is answered (none: everybody is). `muted`: the brain doesn't listen
+    to the microphone. `quiet`: short answers and nothing unasked, whatever the hour.
     """
 
     input_sample_rate: int | None = None
@@ -49,6 +51,9 @@ class Session:
     turn_detection: TurnDetection | Literal["push_to_talk"] | None = None
     playback_marks: bool | None = None
     echo_cancellation: bool | None = None
+    wake_phrases: Sequence[str] | None = None
+    muted: bool | None = None
+    quiet: bool | None = None
 
     def __post_init__(self) -> None:
         """Raises `ValueError` for a rate that the protocol doesn't have."""
@@ -94,10 +99,12 @@ def _turn_detection(value: TurnDetection | str) -> dict[str, object] | None:
 def session(wanted: Session) -> str:
     """Set up or change the session."""
     plain = ("input_sample_rate", "output_sample_rate", "audio", "instructions", "voice",
-             "language", "playback_marks", "echo_cancellation")  # fmt: skip
+             "language", "playback_marks", "echo_cancellation", "muted", "quiet")  # fmt: skip
     fields: dict[str, object] = {
         name: value for name in plain if (value := getattr(wanted, name)) is not None
     }
+    if wanted.wake_phrases is not None:
+        fields["wake_phrases"] = list(wanted.wake_phrases)
     if wanted.tools is not None:
         fields["tools"] = [
             {"name": t.name, "description": t.description, "parameters": dict(t.parameters)}
@@ -126,6 +133,16 @@ def clear() -> str:
 def cancel() -> str:
     """Stop the current reply at once."""
     return _frame("cancel")
+
+
+def mute() -> str:
+    """The microphone isn't to be listened to."""
+    return _frame("mute")
+
+
+def unmute() -> str:
+    """The microphone is to be listened to again."""
+    return _frame("unmute")
 
 
 def text(words: str) -> str:

@@ -21,6 +21,7 @@ from robot_client.messages import (
     TranscriptAssistant,
     TranscriptAssistantDelta,
     TranscriptUser,
+    Unattended,
 )
 
 # Errors after which no reply to this turn is to be expected.
@@ -60,6 +61,7 @@ class Turn:
     speech_stopped_at: float | None = None
     heard_at: float | None = None
     heard: str | None = None
+    unattended: bool = False
     replies: list[Reply] = field(default_factory=list)
     tools: list[ToolUsed] = field(default_factory=list)
     tool_used_at: float | None = None
@@ -80,6 +82,8 @@ class Turn:
     @property
     def answered(self) -> bool:
         """Whether nothing more is to come, but for the follow-up of a tool that is in use."""
+        if self.unattended:
+            return True
         if any(error.code in TURN_ENDING_ERRORS for error in self.errors) and not self.replies:
             return True
         return bool(self.replies) and all(reply.reason for reply in self.replies)
@@ -124,6 +128,8 @@ class TurnLog:
         elif isinstance(event, TranscriptUser):
             turn = self._turn(event.turn, at)
             turn.heard, turn.heard_at = event.text, at
+        elif isinstance(event, Unattended):
+            self._turn(event.turn, at).unattended = True
         elif isinstance(event, ReplyStarted):
             self._reply(event.reply_id, at, event.turn)
         elif isinstance(event, ToolUsed):

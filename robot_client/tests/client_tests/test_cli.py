@@ -152,7 +152,20 @@ def test_nothing_heard_is_status_1(tmp_path: Path, run: Any) -> None:
     run(main())
 
 
-def test_not_understood_is_status_1_without_waiting(tmp_path: Path, run: Any) -> None:
+@pytest.mark.parametrize(
+    ("kind", "fields", "told"),
+    [
+        (
+            "error",
+            {"code": "not_understood", "message": "say again", "fatal": False},
+            "error   not_understood: say again",
+        ),
+        ("unattended", {"turn": 1}, "heard   nothing that is for the robot"),
+    ],
+)
+def test_what_is_not_answered_is_status_1_without_waiting(
+    tmp_path: Path, run: Any, kind: str, fields: dict[str, Any], told: str
+) -> None:
     async def puzzled(visit: Visit) -> None:
         await visit.ready()
         ears = ByEnergy(visit)
@@ -160,7 +173,7 @@ def test_not_understood_is_status_1_without_waiting(tmp_path: Path, run: Any) ->
         await visit.send("speech_started", turn=1)
         await ears.change()
         await visit.send("speech_stopped", turn=1)
-        await visit.send("error", code="not_understood", message="say again", fatal=False)
+        await visit.send(kind, **fields)
         await visit.until_gone()
 
     async def main() -> None:
@@ -170,7 +183,7 @@ def test_not_understood_is_status_1_without_waiting(tmp_path: Path, run: Any) ->
                 "--patience", 25,
             )  # fmt: skip
         assert code == 1
-        assert "error   not_understood: say again" in out
+        assert told in out
 
     run(main())
 

@@ -241,6 +241,35 @@ def test_a_changed_session_is_told_now_and_again_after_a_drop(run: Any) -> None:
     run(main())
 
 
+def test_a_muted_microphone_is_muted_at_the_next_brain_too(run: Any) -> None:
+    async def first(visit: Visit) -> None:
+        await visit.ready()
+        await visit.until("mute")
+        await visit.socket.close(1001)
+
+    async def second(visit: Visit) -> None:
+        await visit.until("session")
+        await visit.ready()
+        await visit.until("unmute")
+        await visit.send("session_updated", muted=False)
+        await visit.until_gone()
+
+    async def main() -> None:
+        async with scripted(first, second) as brain:
+            connection, on = Connection(brain.url, sleep=Sleeps()), True
+            async with connection:
+                async for arrival in connection.events():
+                    if isinstance(arrival.event, Ready):
+                        assert connection.mute(on=on)
+                        on = False
+                    elif isinstance(arrival.event, SessionUpdated):
+                        break
+            assert brain.visits[1].messages[0] == {"type": "session", "muted": True}
+            assert connection.session.muted is False
+
+    run(main())
+
+
 def test_a_session_over_the_limit_changes_nothing() -> None:
     async def main() -> None:
         connection = Connection("ws://127.0.0.1:9/ws", session=Session(voice="a"))

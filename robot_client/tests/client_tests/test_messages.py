@@ -49,11 +49,12 @@ def test_any_json_is_a_message_or_a_message_error(value: object) -> None:
     kind=st.sampled_from(
         ["ready", "session_updated", "speech_started", "speech_stopped", "transcript_user",
          "transcript_user_partial", "reply_started", "audio_delta", "transcript_assistant_delta",
-         "transcript_assistant", "tool_call", "emotion", "reply_done", "error", "pong"]
+         "transcript_assistant", "tool_call", "emotion", "reply_done", "error", "pong",
+         "unattended", "attention"]
     ),
     fields=st.dictionaries(
         st.sampled_from(["turn", "reply_id", "text", "data", "seq", "reason", "code", "args",
-                         "name", "sample_rate", "timings_ms", "voices", "engines", "fatal"]),
+                         "name", "sample_rate", "timings_ms", "voices", "engines", "fatal", "on"]),
         JSON,
     ),
 )  # fmt: skip
@@ -178,6 +179,9 @@ def test_a_session_says_only_what_is_wanted() -> None:
                 tools=[tool],
                 turn_detection=requests.TurnDetection(silence_ms=300),
                 echo_cancellation=False,
+                wake_phrases=("hey reachy",),
+                muted=True,
+                quiet=False,
             )
         )
     )
@@ -189,6 +193,9 @@ def test_a_session_says_only_what_is_wanted() -> None:
         ],
         "turn_detection": {"type": "server_vad", "interrupt": True, "silence_ms": 300},
         "echo_cancellation": False,
+        "wake_phrases": ["hey reachy"],
+        "muted": True,
+        "quiet": False,
     }
     pushed = json.loads(requests.session(requests.Session(turn_detection="push_to_talk")))
     assert pushed == {"type": "session", "turn_detection": None}

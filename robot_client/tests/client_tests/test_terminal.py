@@ -27,6 +27,7 @@ from robot_client.messages import (
     SpeechStarted,
     SpeechStopped,
     TranscriptUserPartial,
+    Unattended,
 )
 from robot_client.meter import Attention, Level, meter_line
 from robot_client.screen import Screen, clipped, printable, width
@@ -197,6 +198,8 @@ def test_what_the_robot_is_about() -> None:
         (SpeechStarted(2), False, "hears you"),
         (SpeechStopped(2), False, "thinks"),
         (ErrorMessage("not_understood"), False, "listens"),
+        (SpeechStopped(3), False, "thinks"),
+        (Unattended(3), False, "listens"),
         (Disconnected("gone", 1.0), True, "no brain"),
     ]
     for event, sounding, doing in story:
