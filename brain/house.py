@@ -15,6 +15,7 @@ from pathlib import Path
 from brain.api.wire_in import tool_list
 from brain.dialogue.config import HouseRules, SessionConfig, TurnDetection
 from brain.dialogue.endpointing import Endpointing
+from brain.dialogue.filler import FillerRules
 from brain.dialogue.pictures import PictureLimits
 from brain.dialogue.quiet import Hours, QuietMode
 from brain.dialogue.state import samples
@@ -132,6 +133,7 @@ def house_rules(settings: Settings) -> HouseRules:
         history_chars=_history_chars(settings),
         wake_window_s=settings.wake_window_s,
         quiet=_quiet(settings),
+        filler=_filler(settings),
         pictures=PictureLimits(settings.images_per_turn, settings.image_history),
     )
 
@@ -141,6 +143,11 @@ def _quiet(settings: Settings) -> QuietMode:
         hours=Hours.parse(settings.quiet_hours) if settings.quiet_hours else None,
         max_tokens=min(settings.quiet_max_output_tokens, _longest_answer(settings)),
     )
+
+
+def _filler(settings: Settings) -> FillerRules:
+    after_s = settings.thinking_filler_ms / 1000 if settings.thinking_filler else None
+    return FillerRules(after_s, listed(settings.thinking_filler_texts, "|"))
 
 
 def history_keeper(settings: Settings, environ: Mapping[str, str]) -> Keeper | None:

@@ -184,6 +184,7 @@ FORMED = {
     "ALLOWED_ORIGINS": ["*", "http://a:1, https://[::1]", "null"],
     "HISTORY_STORE": ["sqlite", "off", "redis://host:6379/0"],
     "WAKE_PHRASES": ["hey reachy", "hey reachy, hallo Roboter,"],
+    "THINKING_FILLER_TEXTS": ["Hm.", "Hm.|Let me think."],
     "QUIET_HOURS": ["22:00-07:00", "0:00 - 23:59"],
 }
 VALID = {
@@ -295,6 +296,7 @@ def test_a_name_in_lower_case_is_nearly_right(tmp_path: Path) -> None:
         ("LLM_CONTEXT", "1", "a whole number from 256 to 1048576"),
         ("PLAN_SKILLS", "somersault", "all, or skills such as patrol_drift"),
         ("WAKE_PHRASES", "hey reachy, ...", "up to 16 phrases such as hey reachy, hello robot"),
+        ("THINKING_FILLER_TEXTS", "...", "up to 16 short texts such as Hm.|Let me think."),
         ("QUIET_HOURS", "22-7", "hours such as 22:00-07:00"),
         ("BRAIN_PROFILE", "jetson", "one of laptop, orin-nx, pocket, rtx3090, rtx3090ti"),
     ],

@@ -148,6 +148,7 @@ class Telling:
         self._over = 0
         self._in_reply = False
         self._mood_shown = False
+        self._filled = False
         self._chunks = 0
 
     def messages(self, output: outputs.Output) -> list[ConverseMessage]:
@@ -167,8 +168,12 @@ class Telling:
                 if output.turn != self._turn:
                     self._begin(output.turn)
                 self._over = max(self._over, output.turn - 1)
-                self._in_reply, self._mood_shown, self._chunks = True, False, 0
+                self._in_reply, self._mood_shown, self._filled, self._chunks = True, False, False, 0
+            case outputs.FillerStarted():
+                self._filled = True
             case outputs.EmotionShown():
+                # (With the filler's sound went neutral, for want of a better one.)
+                self._mood_shown = self._mood_shown and not self._filled
                 return self._mood(output.emotion, output.gestures)
             case outputs.ClauseStarted():
                 text = AssistantTextOut(text=output.text, turn_id=self._turn)

@@ -124,6 +124,14 @@ class EmotionOut(_Message):
     reply_id: int
 
 
+class FillerOut(_Message):
+    """A word while the robot thinks begins to be sent; it is no part of the answer."""
+
+    type: Literal["filler"] = "filler"
+    text: str
+    reply_id: int
+
+
 class AudioDeltaOut(_Message):
     """Sound of the reply: base64 of 16-bit little-endian mono PCM."""
 
@@ -203,6 +211,7 @@ BrainMessage = (
     | AttentionOut
     | ReplyStartedOut
     | EmotionOut
+    | FillerOut
     | AudioDeltaOut
     | TranscriptAssistantDeltaOut
     | TranscriptAssistantOut
@@ -240,6 +249,8 @@ def message(output: outputs.Output) -> BrainMessage:
                 gestures=list(output.gestures),
                 reply_id=output.reply_id,
             )
+        case outputs.FillerStarted():
+            return FillerOut(text=output.text, reply_id=output.reply_id)
         case outputs.ReplyAudio():
             data = b64encode(to_bytes(output.audio.samples)).decode()
             return AudioDeltaOut(

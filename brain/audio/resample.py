@@ -6,6 +6,8 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from brain.audio.pcm import Audio
+
 
 class Resampler:
     """Converts one stream of int16 mono from `source` to `target` Hz, piece by piece."""
@@ -29,3 +31,10 @@ class Resampler:
         assert self._stream is not None
         converted: NDArray[np.int16] = self._stream.resample_chunk(samples, last=last)
         return converted
+
+
+def resampled(audio: Audio, sample_rate: int) -> Audio:
+    """A whole sound at another rate, in Hz."""
+    resampler = Resampler(audio.sample_rate, sample_rate)
+    samples = np.concatenate((resampler.push(audio.samples), resampler.flush()))
+    return Audio(samples, sample_rate)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 from brain.dialogue.endpointing import Endpointing
+from brain.dialogue.filler import FillerRules
 from brain.dialogue.pictures import PictureLimits
 from brain.dialogue.quiet import QuietMode
 from brain.dialogue.state import Rules, samples
@@ -86,6 +87,7 @@ class HouseRules:
     pictures: PictureLimits = field(default_factory=PictureLimits)
     wake_window_s: float = 8.0
     quiet: QuietMode = field(default_factory=QuietMode)
+    filler: FillerRules = field(default_factory=FillerRules)
 
 
 def changed(

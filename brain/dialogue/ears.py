@@ -34,6 +34,11 @@ class Hearing:
     ahead_ms: float | None = None
     stt_ms: float | None = None
 
+    @property
+    def over_at(self) -> float:
+        """When the turn was over, in s."""
+        return self.voiced_at + self.endpoint_ms / 1000
+
 
 @dataclass(frozen=True)
 class Understood:

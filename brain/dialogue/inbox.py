@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from brain.dialogue import events, outputs, progress
 from brain.dialogue.ears import Understood
 from brain.dialogue.endpointer import Heeded
+from brain.dialogue.filler import FillerDue
 from brain.dialogue.speaking import CheckPlayback
 
 
@@ -70,6 +71,7 @@ Item = (
     | Configure
     | Played
     | CheckPlayback
+    | FillerDue
     | HangUp
     | Understood
     | Heeded

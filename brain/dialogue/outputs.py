@@ -66,6 +66,14 @@ class EmotionShown:
 
 
 @dataclass(frozen=True)
+class FillerStarted:
+    """The sound of a filler begins to be sent: no part of the answer, which goes on after it."""
+
+    text: str
+    reply_id: int
+
+
+@dataclass(frozen=True)
 class ReplyAudio:
     """`seq` counts the pieces of one reply from 0."""
 
@@ -107,7 +115,8 @@ class Timings:
     endpoint: from the last speech to the confirmed end. ahead: so long before that end hearing had
     begun, and the other stages after it; None where it began at the end. stt: of the transcription.
     llm_first_token, first_clause: since the reply started. tts_first_audio: since the first clause.
-    voice_to_voice_server: from the arrival of the last speech to the sending of the first sound.
+    voice_to_voice_server: from the arrival of the last speech to the sending of the first sound. A
+    filler is no part of it.
     """
 
     endpoint: float | None = None
@@ -175,6 +184,7 @@ Output = (
     | AttentionTurned
     | ReplyStarted
     | EmotionShown
+    | FillerStarted
     | ReplyAudio
     | ClauseStarted
     | AssistantSaid

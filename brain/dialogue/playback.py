@@ -27,11 +27,13 @@ class Playback:
     """Follows one reply. Times in seconds; `now` is any monotonic clock.
 
     Sound that is sent is played at once, or right after what was sent before it. A robot that
-    sends playback marks (`marks`) is believed before that clock.
+    sends playback marks (`marks`) is believed before that clock. `owed`: sound that is certain to
+    go out before all else of the reply, and hasn't yet.
     """
 
     marks: bool = False
     sent: float = 0.0
+    owed: float = 0.0
     _played_by: float = 0.0
     _marked: float = 0.0
     _marked_at: float = 0.0

@@ -166,9 +166,10 @@ async def _send(
     if wanted is not None:
         await wanted.wait()
     clock = asyncio.get_running_loop().time
-    plays_until = clock() + outlet.playback.ahead(clock())
+    plays_until = _free_at(outlet)
     while (block := await blocks.get()) is not None:
-        for piece in _pieces(block):
+        for piece in pieces(block):
+            plays_until = max(plays_until, _free_at(outlet))
             seconds = piece.audio.seconds if piece.audio is not None else 0.0
             while True:
                 if (early := plays_until + seconds - clock() - lead) > 0:
@@ -176,12 +177,18 @@ async def _send(
                 if not outlet.held:
                     break
                 await outlet.passes()
-                plays_until = clock() + outlet.playback.ahead(clock())
+                plays_until = _free_at(outlet)
             post(piece)
             plays_until = max(plays_until, clock()) + seconds
 
 
-def _pieces(block: Block, seconds: float = 0.1) -> list[Block]:
+def _free_at(outlet: Outlet) -> float:
+    """When all has been played that goes before."""
+    now = asyncio.get_running_loop().time()
+    return now + outlet.playback.ahead(now) + outlet.playback.owed
+
+
+def pieces(block: Block, seconds: float = 0.1) -> list[Block]:
     """A block in equal pieces of about `seconds`, so that no message is long."""
     if block.audio is None or (count := round(block.audio.seconds / seconds)) < 2:
         return [block]

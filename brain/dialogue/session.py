@@ -32,6 +32,7 @@ from brain.dialogue.config import (
 from brain.dialogue.duty import Duty
 from brain.dialogue.ears import Ears, Understood
 from brain.dialogue.endpointer import Endpointer, Heeded
+from brain.dialogue.filler import FillerDue, Fillers
 from brain.dialogue.foresight import Foresight
 from brain.dialogue.guard import EchoGuard
 from brain.dialogue.history import History
@@ -84,7 +85,7 @@ class Session:
     def __init__(
         self, session_id: str, robot_id: str, engines: Engines, house: HouseRules,
         memory: RobotMemory, ahead: AheadCounters | None = None, listener: Listener | None = None,
-        duty: Duty | None = None,
+        duty: Duty | None = None, fillers: Fillers | None = None,
     ) -> None:  # fmt: skip
         self.session_id = session_id
         self.robot_id = robot_id
@@ -133,6 +134,7 @@ class Session:
             step=self._step,
             counters=counters,
             sounds=self._guard.sent,
+            fillers=fillers or Fillers(house.filler),
         )
         self._foresight = Foresight(robot_id, engines.mind)
         self._album = Album(house.pictures, self._send)
@@ -216,6 +218,7 @@ class Session:
         self._listener.join()
         try:
             self._expect()
+            self._speaking.make_fillers(self.config.voice)
             while True:
                 item = await self._inbox.get()
                 if isinstance(item, inbox.HangUp):
@@ -255,6 +258,8 @@ class Session:
                 self._speaking.mark(item.reply_id, item.seconds)
             case CheckPlayback():
                 self._speaking.check()
+            case FillerDue():
+                self._speaking.fill(item.reply_id)
             case events.IdleSignal() if self._is_quiet:
                 log.debug("robot %s is idle in quiet time: nothing is done", self.robot_id)
             case Understood():
@@ -545,6 +550,7 @@ class Session:
         self._expect()
         self._step(events.ChangeRules(rules(config, self._house)))
         self._guard.on = self._state.rules.needs_words
+        self._speaking.make_fillers(config.voice)
         self._send(outputs.SessionUpdated(config, unknown))
 
     def _settle_calls(self, history: History) -> None:

@@ -15,6 +15,7 @@ from brain.dialogue import outputs
 from brain.dialogue.ahead import AheadCounters
 from brain.dialogue.config import HouseRules, SessionConfig
 from brain.dialogue.duty import Duty
+from brain.dialogue.filler import Fillers
 from brain.dialogue.history import History
 from brain.dialogue.listener import Listener
 from brain.dialogue.memory import Claim, Kept, MemoryStore, RobotMemory
@@ -100,6 +101,7 @@ class Sessions:
         store: MemoryStore | None = None,
     ) -> None:
         self.house = house
+        self._fillers = Fillers(house.filler)
         self.counters = SessionCounters()
         self.ahead = AheadCounters()
         self._listener = Listener(engines.detector)
@@ -175,6 +177,7 @@ class Sessions:
                 self.ahead,
                 self._listener,
                 self.duty,
+                self._fillers,
             )
             connection = Connection(session, resumed, caller or Caller(), address)
             self._open[known] = connection

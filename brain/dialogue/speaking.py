@@ -7,13 +7,15 @@ machine (`step`) what happened, and the robot (`send`) what is said.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from brain.audio.pcm import Audio
 from brain.dialogue import events, outputs, progress, reply
 from brain.dialogue.ahead import AheadCounters, Outbox, Prepared
 from brain.dialogue.ears import Hearing
+from brain.dialogue.filler import Filler, FillerDue, Fillers
 from brain.dialogue.outlet import Outlet
 from brain.dialogue.playback import Playback
 from brain.dialogue.progress import Brief
@@ -60,6 +62,11 @@ class _Active:
     def playback(self) -> Playback:
         return self.outlet.playback
 
+    @property
+    def over(self) -> bool:
+        """Whether nothing more of it is to be sent."""
+        return self.all_said and not self.playback.owed
+
     def timings(self) -> outputs.Timings:
         hearing = self.hearing
         return outputs.Timings(
@@ -98,11 +105,12 @@ class Speaking:
         *,
         lead_s: float,
         tail_s: float,
-        post: Callable[[progress.Progress | CheckPlayback], None],
+        post: Callable[[progress.Progress | CheckPlayback | FillerDue], None],
         send: Callable[[outputs.Output], None],
         step: Callable[[events.Event], None],
         counters: AheadCounters,
         sounds: Callable[[Audio, float], None],
+        fillers: Fillers,
     ) -> None:
         self._robot = robot
         self._mind, self._mouth = mind, mouth
@@ -110,6 +118,7 @@ class Speaking:
         self._post, self._send, self._step = post, send, step
         self._counters = counters
         self._sounds = sounds
+        self._filler = Filler(fillers, robot, mouth, lead_s=lead_s, post=post)
         self._active: _Active | None = None
         self._prepared: Prepared | None = None
         self._sounding = False
@@ -161,6 +170,8 @@ class Speaking:
             prepared.outbox.release()
         else:
             self._run(active)
+        over_at = hearing.over_at if hearing is not None else _now()
+        self._filler.expect(kind, brief.reply_id, over_at)
 
     def apologise(self, code: str) -> None:
         """The reply failed: say so in place of the rest."""
@@ -182,7 +193,9 @@ class Speaking:
         """Go on sending it, at the very sample."""
         active = self._the_active()
         assert active.brief.reply_id == reply_id
-        for item in active.outlet.resume():
+        kept = active.outlet.resume()
+        self._pour(active)
+        for item in kept:
             self.learn(item)
 
     def words_of_late(self, seconds: float) -> str:
@@ -196,6 +209,7 @@ class Speaking:
         assert active.brief.reply_id == reply_id
         self._active = None
         self._stop(active)
+        self.make_fillers(active.brief.voice)
         whole = reason == "completed" or active.playback.sent == 0
         text = active.playback.text() if whole else active.playback.heard_text(_now())
         if text:
@@ -235,6 +249,7 @@ class Speaking:
     async def close(self) -> None:
         """Stop everything and wait for it."""
         self.drop_prepared()
+        self._filler.close()
         if self._timer is not None:
             self._timer.cancel()
         for task in self._tasks:
@@ -262,6 +277,9 @@ class Speaking:
             outlet=outlet,
             wanted=wanted,
         )
+        return self._spawn(work)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -283,6 +301,35 @@ class Speaking:
         self._step(events.CallMade(reply_id, call.call_id))
         self._send(outputs.ToolCalled(call.name, call.arguments, call.call_id, reply_id))
 
+    # -- a word while it thinks ----------------------------------------------------------------
+
+    def make_fillers(self, voice: str | None) -> None:
+        """Have the sound of what is missing made, in a moment that is as good as any."""
+        if (making := self._filler.making(voice)) is not None:
+            self._spawn(making)
+
+    def fill(self, reply_id: int) -> None:
+        """It takes long: say a word if none has come, or go on with it."""
+        active = self._active
+        if active is None or active.brief.reply_id != reply_id:
+            return
+        if not self._filler.begun:
+            if active.playback.sent or active.calls or active.brief.text is not None:
+                return
+            text = self._filler.begin(active.brief, active.playback)
+            if text is None:
+                return
+            self._send(outputs.FillerStarted(text, reply_id))
+        self._pour(active)
+
+    def _pour(self, active: _Active, *, whole: bool = False) -> None:
+        """Send of the filler what is due, or all that is left of it."""
+        if active.outlet.held:
+            return
+        while (piece := self._filler.next(active.playback, whole=whole)) is not None:
+            self._play(active, piece)
+        self.check()
+
     # -- the loudspeaker -----------------------------------------------------------------------
 
     def mark(self, reply_id: int, seconds: float) -> None:
@@ -295,7 +342,7 @@ class Speaking:
         """Has the reply been heard to its end? Has the loudspeaker fallen silent?"""
         soon = _now() + _EPSILON
         active = self._active
-        if active is not None and active.all_said and active.playback.ends_at <= soon:
+        if active is not None and active.over and active.playback.ends_at <= soon:
             self._step(events.ReplyPlayed(active.brief.reply_id))
         if self._sounding and self._silent_at() <= soon:
             self._sounding = False
@@ -303,6 +350,8 @@ class Speaking:
         self._watch()
 
     def _sound(self, active: _Active, block: progress.Block) -> None:
+        if active.playback.owed:  # (Its time had come before, but for what both waited for.)
+            self._pour(active, whole=True)
         if block.clause is not None:
             active.playback.clause(block.clause)
             self._send(outputs.ClauseStarted(block.clause, block.reply_id))
@@ -310,15 +359,17 @@ class Speaking:
             active.playback.complete()
         if block.audio is None:
             return
+        active.first_made_at = active.first_made_at or block.at
+        active.first_audio_at = active.first_audio_at or _now()
+        self._play(active, block.audio)
+
+    def _play(self, active: _Active, audio: Audio) -> None:
         if not self._sounding:
             self._sounding = True
             self._step(events.SoundBegan())
-        now = _now()
-        active.first_made_at = active.first_made_at or block.at
-        active.first_audio_at = active.first_audio_at or now
-        self._sounds(block.audio, active.playback.add(block.audio.seconds, now))
+        self._sounds(audio, active.playback.add(audio.seconds, _now()))
         self._playback = active.playback
-        self._send(outputs.ReplyAudio(block.audio, block.reply_id, active.seq))
+        self._send(outputs.ReplyAudio(audio, active.brief.reply_id, active.seq))
         active.seq += 1
         self._watch()
 
@@ -331,7 +382,7 @@ class Speaking:
             self._timer.cancel()
             self._timer = None
         due: list[float] = []
-        if self._active is not None and self._active.all_said:
+        if self._active is not None and self._active.over:
             due.append(self._active.playback.ends_at)
         if self._sounding:
             due.append(self._silent_at())

@@ -77,6 +77,11 @@ WAKE_PHRASES: dict[str, Any] = {
     "pattern": rf"^([\s,]*{_PHRASE}(,[\s,]*{_PHRASE}){{0,15}}[\s,]*)?$",
     "pattern_means": "up to 16 phrases such as hey reachy, hello robot, commas between",
 }
+_FILLER = r"[^|\n]{0,29}[\p{L}\p{N}][^|\n]{0,30}"
+FILLERS: dict[str, Any] = {
+    "pattern": rf"^[\s|]*{_FILLER}(\|[\s|]*{_FILLER}){{0,15}}[\s|]*$",
+    "pattern_means": "up to 16 short texts such as Hm.|Let me think., with | between",
+}
 _TIME = r"([01]?[0-9]|2[0-3]):[0-5][0-9]"
 HOURS: dict[str, Any] = {
     "pattern": rf"^({_TIME} ?- ?{_TIME})?$",

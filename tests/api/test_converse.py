@@ -161,6 +161,19 @@ def test_a_reply_without_a_mood_is_neutral(first: outputs.Output) -> None:
     assert "gestures" not in names(messages)
 
 
+def test_a_mood_that_is_told_after_a_filler_is_shown() -> None:
+    """With the filler's sound goes neutral, as the contract has it: a mood before every sound."""
+    filler, mood = outputs.FillerStarted("Hm.", 1), outputs.EmotionShown(Emotion("happy"), (), 1)
+    began = (outputs.ReplyStarted(1, 1), filler, SOUND)
+    messages = told(*began, mood, outputs.ClauseStarted("Hi.", 1), SOUND, DONE)
+    assert names(messages) == [
+        "emotion", "first_audio", "audio", "emotion", "assistant_text", "audio", "done",
+    ]  # fmt: skip
+    assert [m["emotion"] for m in messages if m["type"] == "emotion"] == ["neutral", "happy"]
+    messages = told(*began, outputs.ClauseStarted("Hi.", 1), SOUND, DONE)
+    assert names(messages).count("emotion") == 1
+
+
 def test_what_is_not_for_the_robot_is_not_told() -> None:
     said = (outputs.SpeechStopped(1), outputs.Unattended(1), outputs.Listening())
     assert names(told(*said)) == ["listening"]

@@ -161,6 +161,7 @@ OUTPUTS: list[outputs.Output] = [
     outputs.AttentionTurned(on=True),
     outputs.ReplyStarted(1, 2),
     outputs.EmotionShown(Emotion("happy", 0.8), ("nod",), 2),
+    outputs.FillerStarted("Hm.", 2),
     outputs.ReplyAudio(Audio(np.arange(4, dtype=np.int16), 16_000), 2, 0),
     outputs.ClauseStarted("Hi.", 2),
     outputs.AssistantSaid("Hi.", 2),

@@ -19,6 +19,7 @@ class Witness:
     seq: int = 0
     worded: bool = False
     partial: str = ""
+    filling: int = 0
     attentive: bool = False
     told: set[int] = field(default_factory=set)
     is_closed: bool = False
@@ -41,7 +42,12 @@ class Witness:
                 assert output.seq == self.seq, "a piece of sound is missing or twice there"
                 assert len(output.audio.samples) > 0
                 self.seq += 1
-                self.worded = True
+                self.worded = self.worded or self.filling != output.reply_id
+            case outputs.FillerStarted():
+                assert self.active == output.reply_id, "a filler of a reply that isn't active"
+                assert not self.worded, "a filler after the reply's first word"
+                assert self.filling != output.reply_id, "two fillers in a reply"
+                self.filling = output.reply_id
             case outputs.EmotionShown():
                 assert self.active == output.reply_id, "a mood of a reply that isn't active"
                 assert not self.worded, "a mood after the reply's first word"

@@ -157,7 +157,7 @@ def test_the_phrase_alone_opens_the_window() -> None:
 
 def test_a_barge_in_is_a_part_of_the_conversation() -> None:
     async def main() -> None:
-        ears = ScriptedTranscriber([CALLED, "No, in London."])
+        ears = ScriptedTranscriber([CALLED, *["No, in London."] * 3])
         mind = ScriptedMind(["It is a quarter past five here in the kitchen. " * 3, "Four."])
         async with a_session(ears=ears, mind=mind, house=CHOOSY) as robot:
             robot.session.configure({"echo_cancellation": True})

@@ -1,4 +1,4 @@
-"""Wake phrases, muting and quiet mode: real ears on speech, over real sockets."""
+"""Wake phrases, muting, quiet mode and fillers: real ears on speech, over real sockets."""
 
 from __future__ import annotations
 
@@ -6,10 +6,17 @@ import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from brain.dialogue.config import HouseRules
+from brain.dialogue.filler import FillerRules, Fillers, unhurried
+from brain.engines.recipes import synthesizer_rungs
+from brain.settings import Settings
 from tests.e2e.pocket import Brain, a_pocket_brain, spoken
-from tests.e2e.sockets import Robot, a_robot
+from tests.e2e.sockets import Robot, a_brain, a_robot
+from tests.scripted_engines import ScriptedMind
+from tests.settings_effects.test_engines import climbed
 
 
 @pytest.fixture(scope="module")
@@ -117,5 +124,44 @@ def test_in_quiet_mode_it_answers_and_does_nothing_unasked(brain: Brain) -> None
             assert (await robot.next("session_updated"))["quiet"] is None
             await robot.send(type="idle", seconds=60)
             await robot.next("reply_started", reply_id=2)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_a_word_comes_before_an_answer_that_takes_long(binary: bool) -> None:
+    async def main() -> None:
+        mind = ScriptedMind(["Five."], first_seconds=1.0)
+        house = HouseRules(filler=FillerRules(0.2, ("Hm.",)))
+        async with a_brain(mind=mind, house=house) as address, a_robot(address) as robot:
+            await robot.next("ready")
+            if binary:
+                await robot.send(type="session", audio="binary")
+            await robot.send(type="text", text="What time is it?")
+            done = await robot.next("reply_done")
+            assert done["reason"] == "completed"
+            order = [kind for kind in dict.fromkeys(kinds(robot)) if kind != "session_updated"]
+            assert order == [
+                "ready", "reply_started", "filler", *([] if binary else ["audio_delta"]),
+                "transcript_assistant_delta", "transcript_assistant", "reply_done",
+            ]  # fmt: skip
+            by_type = {message["type"]: message for message in robot.seen}
+            assert by_type["filler"] == {"type": "filler", "text": "Hm.", "reply_id": 1}
+            assert by_type["transcript_assistant"]["text"] == "Five."
+
+    asyncio.run(main())
+
+
+def test_the_pocket_voice_can_say_it() -> None:
+    async def main() -> None:
+        settings = Settings(tts_backend="piper", piper_voice="pocket")
+        async with climbed(synthesizer_rungs(settings)) as ladder:
+            fillers = Fillers(FillerRules(1.0, ("Hm.", "Let me think.")))
+            await fillers.make(ladder.engine, None, unhurried("r"))
+            for text, least_s in (("Hm.", 0.1), ("Let me think.", 0.5)):
+                sound = fillers.sound(text, ladder.engine, None)
+                assert sound is not None
+                assert least_s < sound.seconds < 2
+                assert np.abs(sound.samples).max() > 1_000
 
     asyncio.run(main())

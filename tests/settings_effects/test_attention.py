@@ -18,6 +18,34 @@ from tests.virtual_time import run_virtual
 SAID = np.concatenate((speech(800), silence(2_000)))
 
 
+@pytest.mark.setting("THINKING_FILLER", "THINKING_FILLER_MS", "THINKING_FILLER_TEXTS")
+@pytest.mark.parametrize(
+    ("changes", "word", "after_s"),
+    [
+        ({}, None, 0),
+        ({"thinking_filler": True}, "Hm.", 1.2),
+        ({"thinking_filler": True, "thinking_filler_ms": 500}, "Hm.", 0.5),
+        ({"thinking_filler": True, "thinking_filler_texts": " Well, |So."}, "Well,", 1.2),
+        ({"thinking_filler": True, "thinking_filler_ms": 5_000}, None, 0),
+    ],
+)
+def test_a_word_while_it_thinks(
+    changes: dict[str, object], word: str | None, after_s: float
+) -> None:
+    async def main() -> None:
+        mind = ScriptedMind(["It is five."], first_seconds=3.0)
+        async with a_session(house=house(**changes), mind=mind) as robot:
+            await robot.speak(SAID)
+            await robot.until(outputs.ReplyDone)
+            told = robot.all(outputs.FillerStarted)
+            assert [output.text for output in told] == ([word] if word else [])
+            if word:
+                waited = robot.time_of(outputs.FillerStarted) - robot.time_of(outputs.SpeechStopped)
+                assert waited == pytest.approx(after_s, abs=0.001)
+
+    run_virtual(main())
+
+
 @pytest.mark.setting("WAKE_PHRASES")
 @pytest.mark.parametrize(
     ("phrases", "answered"), [("", True), ("hey reachy", False), ("hey reachy, hello robot,", True)]

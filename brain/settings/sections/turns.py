@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from brain.settings.fields import setting
 from brain.settings.values import (
+    FILLERS,
     HOURS,
     WAKE_PHRASES,
     EchoMode,
@@ -157,6 +158,13 @@ class TurnSettings(BaseModel):
     converse_vad: bool = _turn(
         False, "On /converse, silence ends a turn as well as end_utterance does"
     )
+    thinking_filler: bool = _attention(
+        False, "Say a word if nothing has come of an answer for a while, to show that one will"
+    )
+    thinking_filler_ms: int = _attention(
+        1200, "From the end of the turn to that word", unit="ms", ge=0, le=60000
+    )
+    thinking_filler_texts: str = _attention("Hm.", "What is said then, each in its turn", **FILLERS)
     wake_phrases: str = _attention(
         "",
         "Answer only who says one of these, or goes on with a conversation; they may be heard"

@@ -108,6 +108,14 @@ class AudioDelta:
 
 
 @dataclass(frozen=True)
+class Filler:
+    """A word while the robot thinks, as its sound begins to be sent; no part of the answer."""
+
+    text: str
+    reply_id: int = 0
+
+
+@dataclass(frozen=True)
 class TranscriptAssistantDelta:
     """A clause of the reply, as its sound begins to be sent."""
 
@@ -190,6 +198,7 @@ Message = (
     | AttentionTurned
     | ReplyStarted
     | AudioDelta
+    | Filler
     | TranscriptAssistantDelta
     | TranscriptAssistant
     | ToolCall

@@ -24,6 +24,7 @@ from robot_client.messages import (
     Emotion,
     EngineName,
     ErrorMessage,
+    Filler,
     Message,
     Pong,
     Ready,
@@ -155,6 +156,7 @@ _PARSERS: Mapping[str, Callable[[Fields], Message]] = MappingProxyType(
         "attention": lambda f: AttentionTurned(_get(f, "on", bool)),
         "reply_started": lambda f: ReplyStarted(_get(f, "reply_id", int), _get(f, "turn", int, 0)),
         "audio_delta": _audio,
+        "filler": lambda f: Filler(_get(f, "text", str), _get(f, "reply_id", int, 0)),
         "transcript_assistant_delta": lambda f: TranscriptAssistantDelta(
             _get(f, "text", str), _get(f, "reply_id", int, 0)
         ),

@@ -15,6 +15,7 @@ from robot_client.messages import (
     AudioDelta,
     Emotion,
     ErrorMessage,
+    Filler,
     Ready,
     ReplyDone,
     TranscriptAssistant,
@@ -40,6 +41,8 @@ def line(seen: Seen) -> str | None:
         return f"heard   {event.text}"
     if isinstance(event, Unattended):
         return "heard   nothing that is for the robot"
+    if isinstance(event, Filler):
+        return f"says    {event.text} (it thinks)"
     if isinstance(event, TranscriptAssistant):
         return f"said    {event.text}" if event.text else None
     if isinstance(event, Emotion):

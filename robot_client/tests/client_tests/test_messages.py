@@ -50,7 +50,7 @@ def test_any_json_is_a_message_or_a_message_error(value: object) -> None:
         ["ready", "session_updated", "speech_started", "speech_stopped", "transcript_user",
          "transcript_user_partial", "reply_started", "audio_delta", "transcript_assistant_delta",
          "transcript_assistant", "tool_call", "emotion", "reply_done", "error", "pong",
-         "unattended", "attention"]
+         "unattended", "attention", "filler"]
     ),
     fields=st.dictionaries(
         st.sampled_from(["turn", "reply_id", "text", "data", "seq", "reason", "code", "args",
