@@ -6,6 +6,7 @@ import ast
 import copy
 from collections.abc import Iterator
 from dataclasses import MISSING, dataclass, fields, is_dataclass
+from typing import TypeGuard
 
 from brain.dialogue import effects, state
 
@@ -75,7 +76,13 @@ def mutants(source: str) -> Iterator[Mutant]:
 def _inside(function: ast.FunctionDef) -> Iterator[ast.AST]:
     for statement in function.body:
         if not _is_docstring(statement) and not isinstance(statement, ast.Assert):
-            yield from ast.walk(statement)
+            types = [node.annotation for node in ast.walk(statement) if _is_typed(node)]
+            told = {node for type_ in types for node in ast.walk(type_)}
+            yield from (node for node in ast.walk(statement) if node not in told)
+
+
+def _is_typed(node: ast.AST) -> TypeGuard[ast.AnnAssign]:
+    return isinstance(node, ast.AnnAssign)
 
 
 def _is_docstring(statement: ast.stmt) -> bool:

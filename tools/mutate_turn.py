@@ -4,7 +4,7 @@ tests notice?
     python -m tools.mutate_turn [--only WORDS] [--list]
 
 Each mutant of `brain/dialogue/turn.py` and its parts runs in a process that is forked for it:
-first some of the seeded sequences (`tests/dialogue/turn_sequences.py`), then the pure tests.
+first some of the seeded sequences (`tests/dialogue/turn_sequences.py`), then the quick tests.
 Nothing is written to disk. Exit status 1 if fewer than 90 % are noticed.
 
 Why none of the tools there are: mutmut 3.8 makes 997 mutants of these two files, most of them a
@@ -29,7 +29,7 @@ from tools.mutants import Mutant, mutants
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = ("brain.dialogue.turn_parts", "brain.dialogue.turn_partials", "brain.dialogue.turn")
-TESTS = ("tests/dialogue/test_turn.py", "tests/dialogue/test_turn_sequences.py")
+TESTS = ("test_turn.py", "test_turn_sequences.py", "test_partials.py")
 SEEDS = 2_500
 DEADLINE_S = 300
 GOAL = 0.9
@@ -99,7 +99,7 @@ def _ask(name: str, mutant: Mutant) -> int:
     # The same invariants hold of hypothesis's sequences; it would take long to make them short.
     chosen = "not invariants_hold and not TestConversation"
     options = ("-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", chosen)
-    status = int(pytest.main([*options, *(str(ROOT / test) for test in TESTS)]))
+    status = int(pytest.main([*options, *(str(ROOT / "tests/dialogue" / test) for test in TESTS)]))
     if status == 0:
         for seed in range(SEEDS // 8, SEEDS):
             sequences.run(seed, short=False)

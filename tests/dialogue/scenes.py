@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from brain.dialogue import events, outputs
+from brain.dialogue.config import HouseRules
+from brain.dialogue.endpointing import Endpointing
 from brain.engines.ports import EngineBusy, EngineFailed, Ticket, ToolCall, Transcript
 from tests.dialogue.house import RATE, Robot
 from tests.scripted_engines import (
@@ -230,7 +232,18 @@ class Script:
     mouth: list[Exception | Hang | None]
     mute: bool
     tentative_ms: int
+    partials: bool
+    endpointing: Endpointing | None
     session: dict[str, Any]
+
+    @property
+    def house(self) -> HouseRules:
+        return HouseRules(
+            tentative_ms=self.tentative_ms,
+            partials=self.partials,
+            endpointing=self.endpointing,
+            tool_timeout_s=2.0,
+        )
 
     def engines(self, world: World) -> dict[str, Any]:
         return {
@@ -258,6 +271,8 @@ scripts = st.builds(
     mouth=_script_of([None, None, None], [BROKEN, Hang()]),
     mute=st.sampled_from([False, False, False, True]),
     tentative_ms=st.sampled_from([0, 128, 128]),
+    partials=st.booleans(),
+    endpointing=st.sampled_from([None, Endpointing()]),
     session=st.sampled_from([
         {}, {"echo_cancellation": True}, {"echo_cancellation": True, "playback_marks": True},
         {"turn_detection": None},

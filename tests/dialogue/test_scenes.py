@@ -12,7 +12,6 @@ from hypothesis import given, seed, settings
 
 from brain.dialogue import events, outputs
 from brain.dialogue.clauses import speakable
-from brain.dialogue.config import HouseRules
 from brain.dialogue.history import History
 from brain.dialogue.memory import RobotMemory
 from tests.dialogue import scenes
@@ -47,12 +46,11 @@ def test_whatever_happens(chunk: int) -> None:
 
 async def _whatever_happens(script: Script, connections: list[list[Move]]) -> None:
     story = Story()
-    house = HouseRules(tentative_ms=script.tentative_ms, tool_timeout_s=2.0)
     for i, part in enumerate(connections):
         before = (story.memory.last_turn, story.memory.last_reply)
         listens = functools.partial(Listener, world=story.world)
         async with a_session(
-            house=house, memory=story.memory, a_robot=listens, **script.engines(story.world)
+            house=script.house, memory=story.memory, a_robot=listens, **script.engines(story.world)
         ) as robot:
             robot.session.configure(script.session)
             scene = Scene(story.world, robot)
