@@ -27,7 +27,7 @@ from brain.dialogue.effects import (
 )
 from brain.dialogue.events import Overheard
 from brain.dialogue.state import Ahead, Doubt, Idle, Pausing, State, samples
-from brain.dialogue.turn_parts import Step, open_turn, the_utterance, then
+from brain.dialogue.turn_parts import Step, committed_unheard, open_turn, the_utterance, then
 
 # Silence after speech for which a reply is held at most, without a verdict.
 _PATIENCE = samples(600)
@@ -119,7 +119,8 @@ def in_doubt(state: State) -> Step:
     # The reply has been said to its end meanwhile: now it is the user's turn.
     if utterance.voiced < state.rules.min_speech:
         return state, effects
-    return then((state, effects), open_turn)
+    opened = then((state, effects), open_turn)
+    return then(opened, committed_unheard) if doubt.starved else opened
 
 
 def _being_told(state: State) -> bool:

@@ -84,6 +84,7 @@ from brain.dialogue.turn_parts import (
     bounded,
     certain,
     commit,
+    committed_unheard,
     end_reply,
     follow_up,
     heard,
@@ -224,13 +225,7 @@ def _starved(state: State) -> Step:
         return state, ()
     if not utterance.turn:
         return doubt.starves(state) if state.doubt else (replace(state, floor=Idle()), ())
-    return _committed_unheard(commit(state))
-
-
-def _committed_unheard(committed: Step) -> Step:
-    """No sound has counted how long ago that was."""
-    state, effects = committed
-    return replace(state, spoken=(0, 0)), effects
+    return committed_unheard(state)
 
 
 def _end_utterance(state: State) -> Step:
@@ -334,7 +329,7 @@ def _overheard(state: State, event: Overheard) -> Step:
         return state, wanted
     if starved or not state.rules.tentative:
         known = replace(state, ahead=replace(ahead, text=event.text)), wanted
-        return _committed_unheard(then(known, commit)) if starved else known
+        return then(known, committed_unheard) if starved else known
     # As if it had been heard ahead.
     foreseen = Foreseen(ahead.turn, ahead.revision, event.text)
     return then((state, wanted), lambda state: _foreseen(state, foreseen))

@@ -169,6 +169,12 @@ def commit(state: State) -> Step:
     return committed if text is None else then(committed, lambda state: heard(state, turn, text))
 
 
+def committed_unheard(state: State) -> Step:
+    """The turn is over, and no sound has counted how long ago that was: none comes any more."""
+    state, effects = commit(state)
+    return replace(state, spoken=(0, 0)), effects
+
+
 def heard(state: State, turn: int, text: str) -> Step:
     """This was said in `turn`. It is answered, unless that has been overtaken, or it wasn't for
     the robot."""

@@ -247,6 +247,18 @@ def test_a_robot_that_sends_nothing_but_speech_is_understood() -> None:
     assert robot.all(outputs.UserSaid) == [outputs.UserSaid("stop it", 2)]
 
 
+def test_who_is_never_understood_has_the_floor_once_the_reply_has_ended() -> None:
+    async def main() -> None:
+        ears = ScriptedTranscriber([Hang(), Hang(), "stop it"])
+        async with a_reply_under_way([], ears=ears) as robot:
+            await robot.speak(speech(416), chunk_ms=32)  # and not a sample of silence
+            assert (await robot.until(outputs.ReplyDone)).reason == "completed"
+            assert (await robot.until(outputs.UserSaid)).text == "stop it"
+            assert (await robot.until(outputs.ReplyDone, reply_id=2)).reason == "completed"
+
+    run_virtual(main())
+
+
 def test_an_answer_to_the_reply_that_begins_over_its_end_is_a_turn() -> None:
     async def main() -> None:
         mind = ScriptedMind(["Shall I dance?", "Then I dance."])

@@ -107,6 +107,8 @@ def _heard_whole(robot: Robot) -> None:
         began, over = robot.began[said.turn], robot.over[said.turn]
         # With push-to-talk a turn begins and ends when the robot says so.
         spoken = robot.world.loud_frames(began - FRAME if began < over else start, over)
+        if not len(spoken):  # over a reply: it was certain only in the pause after it
+            spoken = robot.world.loud_frames(start, over)
         assert len(spoken), "nothing was said"
         assert start <= spoken[0], "6: the beginning of speech lost"
         assert spoken[-1] + FRAME <= stop, "6: the end of speech lost"
