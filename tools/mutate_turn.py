@@ -157,7 +157,7 @@ def _report(work: list[tuple[str, Mutant]], survivors: list[Mutant], seconds: fl
         f"\r{caught} of {total} mutants noticed ({caught / max(total, 1):.1%}), beside "
         f"{len(excused)} that nobody can tell from the original; {seconds:.0f} s"
     )
-    for stale in sorted(set(EQUIVALENT) - {str(mutant) for _, mutant in work}):
+    for stale in sorted(set(EQUIVALENT) - {str(mutant) for _, mutant in all_mutants()}):
         print(f"no such mutant any more: {stale}")
     return 0 if caught >= GOAL * total else 1
 

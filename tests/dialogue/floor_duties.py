@@ -286,6 +286,7 @@ def change_rules(
         clear(before, event, after, wanted)
     else:
         assert (after.floor, wanted) == (before.floor, ())
+        assert after.ahead is None or after.ahead.silence is None, "it was wanted by the old rules"
 
 
 def sound_began(before: State, event: Any, after: State, wanted: tuple[Effect, ...]) -> None:

@@ -84,3 +84,34 @@ def test_the_frame_that_ends_a_pause_and_is_one_too_many_stops_what_ran_ahead() 
     _, stopped, *_, hearing = witness.take(events.Frame(True, 8 * FRAME))
     assert stopped == effects.DropAhead()
     assert hearing == effects.StartTranscription(1, 1, 0, 8 * FRAME, 8 * FRAME)
+
+
+def test_new_rules_in_a_pause_forget_what_was_foreseen_of_it() -> None:
+    witness = StepWitness(State(rules=turn_sequences.SHORT))
+    for i, speech in enumerate((True,) * 5 + (False,) * 2):
+        witness.take(events.Frame(speech, (i + 1) * FRAME))
+    witness.take(events.Foreseen(1, 0, "and", 12 * FRAME))
+    witness.take(events.ChangeRules(turn_sequences.SHORT))
+    for i in range(3):
+        assert witness.open_turn
+        witness.take(events.Frame(False, (8 + i) * FRAME))
+    assert not witness.open_turn
+
+
+@pytest.mark.parametrize(
+    "meanwhile", [events.CallMade(2, "call_2"), events.ReplyFailed(2, "llm_failed", "broken")]
+)
+def test_a_late_picture_does_not_begin_a_follow_up_anew_that_has_done_something(
+    meanwhile: events.Event,
+) -> None:
+    witness = StepWitness(State())
+    for event in (
+        events.Typed("look"),
+        events.CallMade(1, "call_1"),
+        events.ReplyPlayed(1),
+        events.ToolResult("call_1", "ok", True),
+        meanwhile,
+    ):
+        witness.take(event)
+    picture = events.ToolPicture("call_1", b"picture")
+    assert witness.take(picture) == (effects.RememberPicture("call_1", b"picture"),)

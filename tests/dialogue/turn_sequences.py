@@ -178,7 +178,8 @@ def _overdue(rng: random.Random, witness: StepWitness) -> Iterator[Item]:
 def _tools(rng: random.Random, witness: StepWitness) -> Iterator[Item]:
     """A call, its result and what is said of it, now and then with a part left out."""
     typed = events.Typed("dance")
-    steps: tuple[Draw, ...] = (_call, _played, _overdue, _result, _picture, _result, _picture)
+    idle = _one(events.IdleSignal("idle"))
+    steps: tuple[Draw, ...] = (_call, _played, idle, _overdue, _result, _picture, _result, _picture)
     for draw in (_one(typed), *steps):
         if rng.random() < 0.75:
             yield from draw(rng, witness)
