@@ -264,6 +264,8 @@ def _clear(state: State) -> Step:
 
 def _cancel(state: State) -> Step:
     state = replace(state, answering=0, wait=None)
+    if state.doubt is not None and state.doubt.starved:  # said long ago, and never understood
+        state = replace(state, floor=Idle())
     return end_reply(state, "cancelled")
 
 
