@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from brain.dialogue import events, outputs
-from brain.dialogue.config import HouseRules
+from brain.dialogue.config import Echo, HouseRules
 from brain.dialogue.endpointing import Endpointing
 from brain.engines.ports import EngineBusy, EngineFailed, Ticket, ToolCall, Transcript
 from tests.dialogue.house import RATE, Robot
@@ -211,6 +211,8 @@ MOVES: dict[str, tuple[st.SearchStrategy[Any], Act]] = {
             {"turn_detection": None}, {"turn_detection": {"silence_ms": 320}},
             {"echo_cancellation": True}, {"echo_cancellation": False}, {"voice": "other"},
             {"playback_marks": True}, {"instructions": "You are a pirate."},
+            {"muted": True}, {"muted": False}, {"wake_phrases": ("robot",)},
+            {"wake_phrases": ()}, {"quiet": True},
         ]),
         _configure,
     ),
@@ -234,6 +236,7 @@ class Script:
     tentative_ms: int
     partials: bool
     endpointing: Endpointing | None
+    echo: Echo
     session: dict[str, Any]
 
     @property
@@ -242,6 +245,7 @@ class Script:
             tentative_ms=self.tentative_ms,
             partials=self.partials,
             endpointing=self.endpointing,
+            echo=self.echo,
             tool_timeout_s=2.0,
         )
 
@@ -273,6 +277,7 @@ scripts = st.builds(
     tentative_ms=st.sampled_from([0, 128, 128]),
     partials=st.booleans(),
     endpointing=st.sampled_from([None, Endpointing()]),
+    echo=st.sampled_from(["half_duplex", "guard", "none"]),
     session=st.sampled_from([
         {}, {"echo_cancellation": True}, {"echo_cancellation": True, "playback_marks": True},
         {"turn_detection": None},

@@ -189,6 +189,15 @@ def _lapsed(rng: random.Random, witness: StepWitness) -> Iterator[Item]:
     yield events.AttentionLapsed(witness.window - (rng.random() < 0.2))
 
 
+def _over_a_reply(rng: random.Random, witness: StepWitness) -> Iterator[Item]:
+    """Too little to be certain of, a pause, and something else in it."""
+    yield events.Typed("hi")
+    yield from frames(speech=True, most=3)(rng, witness)
+    yield from frames(speech=False, most=2)(rng, witness)
+    plain = (events.Clear(), events.Cancel(), events.Starved(), events.EndUtterance())
+    yield rng.choice((*plain, events.Say("hello"), events.SoundBegan()))
+
+
 def _change(rng: random.Random, witness: StepWitness) -> Iterator[Item]:
     yield events.ChangeRules(a_rule(rng))
 
@@ -214,6 +223,7 @@ MOVES: tuple[tuple[int, Draw], ...] = (
     (3, _failed),
     (4, _call),
     (3, _tools),
+    (3, _over_a_reply),
     (4, _result),
     (3, _picture),
     (2, _overdue),
@@ -350,7 +360,7 @@ def run(seed: int, *, short: bool = True) -> Run:
     rules = a_rule(rng)
     sequence = Run(StepWitness(State(rules=rules)))
     try:
-        for draw in rng.choices(_DRAWS, _WEIGHTS, k=rng.randint(4, 16)):
+        for draw in rng.choices(_DRAWS, _WEIGHTS, k=rng.randint(3, 13)):
             for item in draw(rng, sequence.witness):
                 sequence.take(item)
         if seed % 2:  # the others are hung up wherever they are
