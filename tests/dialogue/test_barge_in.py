@@ -259,6 +259,20 @@ def test_who_is_never_understood_has_the_floor_once_the_reply_has_ended() -> Non
     run_virtual(main())
 
 
+def test_a_cancel_forgets_what_was_said_long_ago_and_never_understood() -> None:
+    async def main() -> None:
+        async with a_reply_under_way([Hang()]) as robot:
+            await robot.speak(speech(416), chunk_ms=32)  # and not a sample of silence
+            await asyncio.sleep(1.5)
+            robot.session.post(events.Cancel())
+            await robot.until(outputs.Listening)
+            await asyncio.sleep(5)
+            assert not robot.all(outputs.SpeechStarted)
+            assert robot.session.quiet.is_set()
+
+    run_virtual(main())
+
+
 def test_an_answer_to_the_reply_that_begins_over_its_end_is_a_turn() -> None:
     async def main() -> None:
         mind = ScriptedMind(["Shall I dance?", "Then I dance."])
