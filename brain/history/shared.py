@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -44,6 +44,8 @@ CLAIM_S = 3.0
 """A robot waits so long for its history, then it begins afresh. (When a brain dies, all its robots
 come to the next one at once.)"""
 _CLAIM_AWAY_S = 1.0
+_CONNECTIONS = 16
+"""To Redis, at most. (One that waits for nothing refuses the hundred and first robot at once.)"""
 """The same, of a Redis that isn't there as far as is known."""
 RETRY_S = 1.0
 """Between two tries of a Redis that can't be reached."""
@@ -111,13 +113,16 @@ class SharedKeeper:
     async def start(self) -> tuple[Restored, ...]:
         """See `Keeper`. Nothing is read: a robot's history is asked for when it comes."""
         try:
-            self._redis = Redis.from_url(
+            pool = BlockingConnectionPool.from_url(
                 self._url,
+                max_connections=_CONNECTIONS,
+                timeout=None,  # a claim is given up by its own clock
                 socket_timeout=_ANSWER_S,
                 socket_connect_timeout=_ANSWER_S,
                 retry=Retry(NoBackoff(), 0),
                 protocol=2,  # the newer one's first word hides what is wrong with a password
             )
+            self._redis = Redis.from_pool(pool)
             await asyncio.wait_for(self._tend(self._redis), _START_S)
         except (RedisError, OSError, ValueError, asyncio.TimeoutError) as error:
             self._failed(error)

@@ -66,6 +66,25 @@ def in_redis(redis: RedisServer, robot: str = "r1") -> Kept | None:
         return None
 
 
+def test_all_robots_of_a_brain_that_has_died_find_theirs_at_once(
+    redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared, "CLAIM_S", 30.0)
+
+    async def main() -> None:
+        robots = [f"robot-{number}" for number in range(300)]
+        async with a_keeper(redis) as first, a_keeper(redis) as second:
+            await asyncio.gather(*(first.claim(robot) for robot in robots))
+            for robot in robots:
+                first.keep(robot, ANNA, connected=True)
+            await until(lambda: in_redis(redis, robots[-1]) == ANNA)
+            claims = await asyncio.gather(*(second.claim(robot) for robot in robots))
+            assert [claim.kept for claim in claims] == [ANNA] * len(robots)
+            assert second.reason == ""
+
+    asyncio.run(main())
+
+
 def test_a_robot_that_comes_to_another_brain_finds_its_conversation(redis: RedisServer) -> None:
     async def main() -> None:
         async with a_keeper(redis) as one, a_keeper(redis) as other:
