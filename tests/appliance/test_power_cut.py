@@ -31,8 +31,9 @@ def disk(installed: Path) -> Iterator[Path]:
     talk = installed / TALK[1:]
     drop_ins.mkdir(exist_ok=True)
     shutil.copy(desktop, drop_ins / "10-desktop.conf")
-    # An emulated processor thinks for ten seconds and more where a real one takes none.
-    (drop_ins / "20-emulated.conf").write_text("[Service]\nEnvironment=LLM_TIMEOUT_S=60\n")
+    # An emulated processor thinks and speaks for ten seconds and more where a real one takes none.
+    patience = "Environment=LLM_TIMEOUT_S=60 TTS_TIMEOUT_S=120"
+    (drop_ins / "20-emulated.conf").write_text(f"[Service]\n{patience}\n")
     shutil.copy(INSIDE / "talk.py", talk)
     try:
         image = disk_of(installed, given("APPLIANCE_RUN") / "disk.img")
@@ -48,6 +49,7 @@ def up(machine: Machine, since: float, boot: str) -> None:
     FIGURES[f"{boot} boot until READY ({accelerator()})"] = f"{time.monotonic() - since:.0f} s"
 
 
+@pytest.mark.timeout(1500)  # two boots, emulated
 def test_it_outlives_a_power_cut(disk: Path, installed: Path) -> None:
     boot = installed / "boot"
     since = time.monotonic()
