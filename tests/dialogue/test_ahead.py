@@ -9,12 +9,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from brain.dialogue import events, outputs
+from brain.dialogue import outputs
 from brain.dialogue.ahead import AheadCounters
 from brain.dialogue.config import HouseRules
 from brain.dialogue.history import History
 from brain.dialogue.memory import RobotMemory
 from brain.engines.ports import EngineBusy, EngineFailed, EngineTimeout, ToolCall
+from tests.dialogue.acts import cancel, clear, end, hang_up, push_to_talk, typed
 from tests.dialogue.house import Robot, a_session, silence, speech
 from tests.scripted_engines import Hang, ScriptedMind, ScriptedMouth, ScriptedTranscriber
 from tests.virtual_time import run_virtual
@@ -219,30 +220,6 @@ def test_an_answer_to_another_question_is_not_given() -> None:
             assert mind.asked[1][0][0].content == "You are a pirate."
 
     run_virtual(main())
-
-
-async def cancel(robot: Robot) -> None:
-    robot.session.post(events.Cancel())
-
-
-async def clear(robot: Robot) -> None:
-    robot.session.post(events.Clear())
-
-
-async def typed(robot: Robot) -> None:
-    robot.session.post(events.Typed("what time is it"))
-
-
-async def end(robot: Robot) -> None:
-    robot.session.post(events.EndUtterance())
-
-
-async def hang_up(robot: Robot) -> None:
-    robot.session.hang_up(1000, "")
-
-
-async def push_to_talk(robot: Robot) -> None:
-    robot.session.configure({"turn_detection": None})
 
 
 @pytest.mark.parametrize("after_ms", [100, 140, 200, 300, 420, 500, 560, 700])

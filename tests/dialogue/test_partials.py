@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from brain.dialogue import events, outputs
+from brain.dialogue import outputs
 from brain.dialogue.ahead import AheadCounters
 from brain.dialogue.config import HouseRules
 from brain.dialogue.duty import Duty
 from brain.dialogue.history import History
 from brain.dialogue.memory import RobotMemory
 from brain.engines.ports import EngineBusy, EngineFailed, EngineTimeout
+from tests.dialogue.acts import cancel, clear, end, hang_up, push_to_talk, typed
 from tests.dialogue.house import Robot, a_session, silence, speech
 from tests.scripted_engines import Hang, ScriptedMind, ScriptedMouth, ScriptedTranscriber
 from tests.virtual_time import run_virtual
@@ -287,30 +288,6 @@ def test_a_turn_that_is_not_certain_yet_is_not_heard() -> None:
             assert not ears.heard
 
     run_virtual(main())
-
-
-async def cancel(robot: Robot) -> None:
-    robot.session.post(events.Cancel())
-
-
-async def clear(robot: Robot) -> None:
-    robot.session.post(events.Clear())
-
-
-async def typed(robot: Robot) -> None:
-    robot.session.post(events.Typed("what time is it"))
-
-
-async def end(robot: Robot) -> None:
-    robot.session.post(events.EndUtterance())
-
-
-async def hang_up(robot: Robot) -> None:
-    robot.session.hang_up(1000, "")
-
-
-async def push_to_talk(robot: Robot) -> None:
-    robot.session.configure({"turn_detection": None})
 
 
 @pytest.mark.parametrize("after_ms", [-500, 50, 150, 560])
