@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
 
 from brain.dialogue import effects as do
 from brain.dialogue import events
 from brain.dialogue.ahead import AheadCounters
 from brain.dialogue.duty import Duty
 from brain.dialogue.partials import Begun, Partials, Sound
+from brain.dialogue.tasks import Tasks
 from brain.engines.ports import Cancelled, EngineError, Priority, Ticket, Transcriber, Transcript
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -76,12 +74,12 @@ class Ears:
         self._ahead: Begun | None = None
         self._overheard: Begun | None = None
         self._tickets: set[Ticket] = set()
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks = Tasks()
         self._partials = Partials(
             robot,
             duty,
             transcribe=self._transcribed,
-            spawn=self._spawn,
+            spawn=self._tasks.spawn,
             post=lambda heard, ms: self._post(Understood(heard, ms)),
         )
 
@@ -105,10 +103,10 @@ class Ears:
             ticket = Ticket(self._robot, Priority.SPECULATION)
             after = self._partials.under_way
             hearing = self._transcribed_ahead(effect.turn, sound(), language, ticket, after)
-            task = self._spawn(hearing)
+            task = self._tasks.spawn(hearing)
             begun = Begun(effect.turn, effect.revision, ticket, _now(), task)
         self._ahead = begun
-        self._spawn(self._foresee(begun))
+        self._tasks.spawn(self._foresee(begun))
 
     def forget(self) -> None:
         """The turn is over, and nobody wants to know what was heard of it."""
@@ -134,7 +132,7 @@ class Ears:
         self.drop_overheard()
         self._duty.make_way(self._robot)
         ticket = Ticket(self._robot, Priority.REPLY if effect.whole else Priority.SPECULATION)
-        task = self._spawn(self._overhear(effect, sound, language, ticket, meaning))
+        task = self._tasks.spawn(self._overhear(effect, sound, language, ticket, meaning))
         self._overheard = Begun(0, 0, ticket, _now(), task)
 
     def drop_overheard(self) -> None:
@@ -176,7 +174,7 @@ class Ears:
         ticket = Ticket(self._robot)
         if ahead is not None:
             ahead.ticket.confirmation.give()
-        self._spawn(self._hear(effect.turn, sound(), language, ticket, ahead))
+        self._tasks.spawn(self._hear(effect.turn, sound(), language, ticket, ahead))
 
     def understood(self, item: Understood) -> None:
         """An item of ours has come out of the inbox."""
@@ -189,9 +187,7 @@ class Ears:
         """Stop everything and wait for it."""
         for ticket in self._tickets:
             ticket.cancel.cancel()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.close()
 
     async def _foresee(self, begun: Begun) -> None:
         transcript = await begun.task
@@ -276,12 +272,6 @@ class Ears:
             return await self._transcriber.transcribe(sound, language=language, ticket=ticket)
         finally:
             self._tickets.discard(ticket)
-
-    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
 
 
 def _now() -> float:

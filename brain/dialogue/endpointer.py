@@ -7,7 +7,6 @@ step. Neither is waited for: the fixed silence holds while nothing is known.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from brain.dialogue import events
 from brain.dialogue.endings import Ending, ending_of
 from brain.dialogue.endpointing import Endpointing, weighed
 from brain.dialogue.pauses import Pauses
+from brain.dialogue.tasks import Tasks
 from brain.engines.ports import EndOfTurn, EngineError, Ticket
 
 log = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ class Endpointer:
         self._pauses = pauses
         self._post = post
         self._pause: _Pause | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
 
     def begin(self, effect: do.HearAhead, sound: Callable[[], NDArray[np.float32]]) -> None:
         """A pause has lasted long enough to be looked at; `sound` gives all that was said."""
@@ -75,9 +75,7 @@ class Endpointer:
         pause = _Pause(effect.turn, effect.revision, Ticket(self._robot), self._model is not None)
         self._pause = pause
         if self._model is not None:
-            task = asyncio.get_running_loop().create_task(self._ask(self._model, pause, sound()))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._tasks.spawn(self._ask(self._model, pause, sound()))
 
     def drop(self) -> None:
         """The pause is over, one way or the other."""
@@ -104,9 +102,7 @@ class Endpointer:
     async def close(self) -> None:
         """Stop everything and wait for it."""
         self.drop()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.close()
 
     def _of(self, turn: int, revision: int) -> _Pause | None:
         pause = self._pause

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Sequence
 
+from brain.dialogue.tasks import Tasks
 from brain.engines.ports import (
     Cancelled,
     EngineError,
@@ -26,23 +26,19 @@ class Foresight:
         self._robot = robot
         self._mind = mind
         self._ticket = Ticket(robot)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
 
     def expect(self, messages: Sequence[Message], tools: Sequence[ToolSpec]) -> None:
         """The next question will come after `messages`, with `tools` on offer, and not, as was
         expected before, after others."""
         self._ticket.cancel.cancel()
         self._ticket = Ticket(self._robot, Priority.SPECULATION)
-        task = asyncio.get_running_loop().create_task(self._prefill(messages, tools, self._ticket))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.spawn(self._prefill(messages, tools, self._ticket))
 
     async def close(self) -> None:
         """Stop, and wait for that."""
         self._ticket.cancel.cancel()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.close()
 
     async def _prefill(
         self, messages: Sequence[Message], tools: Sequence[ToolSpec], ticket: Ticket

@@ -7,9 +7,8 @@ machine (`step`) what happened, and the robot (`send`) what is said.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from brain.audio.pcm import Audio
 from brain.dialogue import events, outputs, progress, reply
@@ -20,6 +19,7 @@ from brain.dialogue.outlet import Outlet
 from brain.dialogue.playback import Playback
 from brain.dialogue.progress import Brief
 from brain.dialogue.state import Kind
+from brain.dialogue.tasks import Tasks
 from brain.engines.ports import Emotion, LanguageModel, Priority, Synthesizer, Ticket, ToolCall
 
 _APOLOGIES = {
@@ -124,7 +124,7 @@ class Speaking:
         self._sounding = False
         self._playback = Playback()
         self._timer: asyncio.TimerHandle | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
 
     # -- the reply -----------------------------------------------------------------------------
 
@@ -252,9 +252,7 @@ class Speaking:
         self._filler.close()
         if self._timer is not None:
             self._timer.cancel()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.close()
 
     def _run(self, active: _Active) -> None:
         active.task = self._task(active.brief, active.ticket, self._post, active.outlet)
@@ -277,13 +275,7 @@ class Speaking:
             outlet=outlet,
             wanted=wanted,
         )
-        return self._spawn(work)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+        return self._tasks.spawn(work)
 
     def _stop(self, active: _Active) -> None:
         active.ticket.cancel.cancel()
@@ -306,7 +298,7 @@ class Speaking:
     def make_fillers(self, voice: str | None) -> None:
         """Have the sound of what is missing made, in a moment that is as good as any."""
         if (making := self._filler.making(voice)) is not None:
-            self._spawn(making)
+            self._tasks.spawn(making)
 
     def fill(self, reply_id: int) -> None:
         """It takes long: say a word if none has come, or go on with it."""
