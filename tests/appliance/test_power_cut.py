@@ -31,9 +31,10 @@ def disk(installed: Path) -> Iterator[Path]:
     talk = installed / TALK[1:]
     drop_ins.mkdir(exist_ok=True)
     shutil.copy(desktop, drop_ins / "10-desktop.conf")
-    # An emulated processor thinks and speaks for ten seconds and more where a real one takes none.
-    patience = "Environment=LLM_TIMEOUT_S=60 TTS_TIMEOUT_S=120"
-    (drop_ins / "20-emulated.conf").write_text(f"[Service]\n{patience}\n")
+    # An emulated processor thinks for ten seconds and more where a real one takes none, and Piper
+    # takes it over two minutes to say one second and a half: espeak-ng speaks here.
+    emulated = "Environment=LLM_TIMEOUT_S=60 TTS_BACKEND=espeak"
+    (drop_ins / "20-emulated.conf").write_text(f"[Service]\n{emulated}\n")
     shutil.copy(INSIDE / "talk.py", talk)
     try:
         image = disk_of(installed, given("APPLIANCE_RUN") / "disk.img")
