@@ -2,7 +2,8 @@
 
 The sound that a robot sent goes through the real detector and the real turn machine once more,
 without a clock: out come the samples after which the silence is long enough, to answer ahead and to
-end the turn. What a robot waited beyond that is engines' time, and the server's own.
+end the turn. A server has such a sample when the robot's frame of 20 ms with it has come. What a
+robot waited beyond that is engines' time, and the server's own.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.peers.costs import RATE, Costs, tokens
-from benchmarks.peers.sound import Sound
+from benchmarks.peers.sound import FRAME, Sound
 from brain.dialogue import effects
 from brain.dialogue.clauses import ClauseSplitter
 from brain.dialogue.listener import Listener
@@ -26,8 +27,8 @@ _THRESHOLD = 0.5  # of speech, as the settings have it
 
 @dataclass(frozen=True)
 class Silence:
-    """Of one turn, in ms after its last sample of speech: when the answer is begun ahead (None:
-    never), and when the turn is over."""
+    """Of one turn, in ms after its last sample of speech: when the frame is sent with which the
+    answer is begun ahead (None: it never is), and the one with which the turn is over."""
 
     tentative_ms: float | None
     end_ms: float
@@ -45,9 +46,15 @@ def silences(heard: Sound, speech_ends: Sequence[int], rules: Rules) -> list[Sil
             found.append(None)
             continue
         tentative, end = mine
-        ahead = (tentative - spoken) * 1000 / RATE if tentative is not None else None
-        found.append(Silence(ahead, (end - spoken) * 1000 / RATE))
+        ahead = None if tentative is None else _sent_ms(tentative, spoken)
+        found.append(Silence(ahead, _sent_ms(end, spoken)))
     return found
+
+
+def _sent_ms(sample: int, spoken: int) -> float:
+    """From the sending of the sample before `spoken` to that of the one before `sample`: frames
+    are whole, and sent when their last sample is there."""
+    return (-(-sample // FRAME) * FRAME - spoken) * 1000 / RATE
 
 
 async def _pauses(heard: Sound, rules: Rules) -> list[tuple[int | None, int]]:
