@@ -14,11 +14,13 @@ _LETTERS_A_SECOND = 14.0
 
 @dataclass
 class _Span:
-    """A clause, and where its sound lies: as much of it as was sent. `whole`: no more follows."""
+    """A clause, and where its sound lies: as much of it as was sent. `whole`: no more follows.
+    `aside`: it is no part of what the reply says."""
 
     text: str
     start: float
     end: float
+    aside: bool = False
     whole: bool = False
 
 
@@ -39,10 +41,11 @@ class Playback:
     _marked_at: float = 0.0
     _spans: list[_Span] = field(default_factory=list)
 
-    def clause(self, text: str) -> None:
-        """A clause begins: the sound that is sent from now on is its."""
+    def clause(self, text: str, *, aside: bool = False) -> None:
+        """A clause begins: the sound that is sent from now on is its. `aside`: it only fills the
+        time until the reply."""
         self.complete()
-        self._spans.append(_Span(text, self.sent, self.sent))
+        self._spans.append(_Span(text, self.sent, self.sent, aside))
 
     def add(self, seconds: float, now: float) -> float:
         """So much sound goes out now; when it begins to be played."""
@@ -85,7 +88,7 @@ class Playback:
 
     def text(self) -> str:
         """All clauses that were begun."""
-        return " ".join(span.text for span in self._spans)
+        return " ".join(span.text for span in self._spans if not span.aside)
 
     def heard_text(self, now: float) -> str:
         """The clauses that were played, and of the last one as many words as its time share.
@@ -96,6 +99,8 @@ class Playback:
         heard = self.heard(now)
         words: list[str] = []
         for span in self._spans:
+            if span.aside:
+                continue
             if span.whole and heard >= span.end - 0.05:
                 words.append(span.text)
                 continue
@@ -109,7 +114,8 @@ class Playback:
         return " ".join(words)
 
     def words_between(self, start: float, end: float) -> str:
-        """The words of the reply's sound from `start` to `end` s, a word more rather than less."""
+        """The words of the reply's sound from `start` to `end` s, a word more rather than less;
+        those that are aside, too."""
         words: list[str] = []
         for span in self._spans:
             seconds = max(span.end - span.start, 1e-3)

@@ -311,6 +311,7 @@ class Speaking:
             text = self._filler.begin(active.brief, active.playback)
             if text is None:
                 return
+            active.playback.clause(text, aside=True)
             self._send(outputs.FillerStarted(text, reply_id))
         self._pour(active)
 

@@ -239,6 +239,24 @@ def test_it_is_interrupted_as_a_reply_is(act: str) -> None:
     run_virtual(main())
 
 
+def test_a_robot_that_may_hear_itself_knows_it_by_its_words() -> None:
+    async def main() -> None:
+        words = "Let me think about that one."
+        house = HouseRules(echo="guard", filler=FillerRules(1.0, (words,)))
+        ears, mind = ScriptedTranscriber([words.lower()]), ScriptedMind([ANSWER], first_seconds=4.0)
+        async with a_session(ears=ears, mind=mind, house=house) as robot:
+            robot.session.post(events.Typed("time?"))
+            await robot.until(outputs.FillerStarted)
+            await robot.speak(np.concatenate((3 * speech(800), silence(700))), chunk_ms=32)
+            assert ears.heard, "it is louder than thought, and so is listened to"
+            done = await robot.until(outputs.ReplyDone)
+            assert done.reason == "completed"
+            assert not robot.all(outputs.SpeechStarted)
+            assert [said.text for said in robot.all(outputs.AssistantSaid)] == [ANSWER]
+
+    run_virtual(main())
+
+
 def test_the_texts_go_round() -> None:
     async def main() -> None:
         rules = FillerRules(0.5, ("Hm.", "Let me think."))

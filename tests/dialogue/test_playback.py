@@ -82,6 +82,20 @@ def test_a_robot_that_owes_a_mark_is_waited_for_a_little() -> None:
     assert playback.ends_at == 13.4
 
 
+def test_a_word_aside_is_heard_and_is_no_part_of_the_reply() -> None:
+    playback = Playback()
+    playback.clause("Let me think.", aside=True)
+    playback.add(1.0, now=0.0)
+    assert playback.words_between(0.0, 1.0) == "Let me think."
+    assert playback.text() == playback.heard_text(1.0) == ""
+    playback.clause("It is five.")
+    playback.add(1.0, now=3.0)
+    playback.complete()
+    assert playback.words_between(0.0, 2.0) == "Let me think. It is five."
+    assert playback.text() == playback.heard_text(4.0) == "It is five."
+    assert playback.heard_text(3.7) == "It is"
+
+
 def test_a_gap_in_the_sound_is_not_counted_as_heard() -> None:
     playback = Playback()
     playback.clause("one")
