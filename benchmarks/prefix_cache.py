@@ -21,10 +21,11 @@ from typing import Any
 
 from benchmarks.minds import LOOKS_BACK, a_mind, settings, spread, write
 from brain.dialogue import events, outputs
+from brain.dialogue.common import Engines, common
 from brain.dialogue.config import HouseRules, asks_for_moods, system_prompt
 from brain.dialogue.history import History
 from brain.dialogue.memory import RobotMemory
-from brain.dialogue.session import Engines, Session
+from brain.dialogue.session import Session
 from brain.engines.llm.active import Active
 from brain.engines.llm.llamacpp import LlamaCppMind
 from brain.engines.ports import LanguageModel, Message
@@ -97,7 +98,8 @@ async def a_typist(name: str, mind: LanguageModel, house: HouseRules) -> AsyncIt
     """A session of the robot `name`, without a voice."""
     memory = RobotMemory(History(house.history_chars))
     ears = ScriptedTranscriber(["never heard"])
-    session = Session(name, name, Engines(ScriptedDetector(), ears, mind, None), house, memory)
+    shared = common(Engines(ScriptedDetector(), ears, mind, None), house)
+    session = Session(name, name, shared, house, memory)
     running = asyncio.ensure_future(session.run())
     try:
         yield Typist(session, memory, house)

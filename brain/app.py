@@ -10,9 +10,9 @@ import sys
 import time
 from collections.abc import Callable
 
+from brain.dialogue.common import Engines
 from brain.dialogue.config import HouseRules
 from brain.dialogue.memory import MemoryStore
-from brain.dialogue.session import Engines
 from brain.dialogue.sessions import Sessions
 from brain.engines.loader import EngineSet
 from brain.engines.ports import EngineUnavailable

@@ -93,8 +93,8 @@ def build_app(
         counters = {
             "plan_admission": asdict(planner.admission),
             "converse_sessions": account,
-            "speculation": asdict(sessions.ahead),
-            "partials": sessions.duty.account(),
+            "speculation": asdict(sessions.common.ahead),
+            "partials": sessions.common.duty.account(),
         }
         return health.health(
             settings,

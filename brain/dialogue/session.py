@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -19,61 +19,31 @@ from numpy.typing import NDArray
 
 from brain.dialogue import effects as do
 from brain.dialogue import events, inbox, outputs, progress
-from brain.dialogue.ahead import AheadCounters
 from brain.dialogue.album import Album
-from brain.dialogue.config import (
-    HouseRules,
-    SessionConfig,
-    asks_for_moods,
-    changed,
-    rules,
-    system_prompt,
-)
-from brain.dialogue.duty import Duty
+from brain.dialogue.briefing import Briefing, settle
+from brain.dialogue.common import Common
+from brain.dialogue.config import HouseRules, SessionConfig, changed, rules
 from brain.dialogue.ears import Ears, Understood
 from brain.dialogue.endpointer import Endpointer, Heeded
-from brain.dialogue.filler import FillerDue, Fillers
+from brain.dialogue.filler import FillerDue
 from brain.dialogue.foresight import Foresight
 from brain.dialogue.guard import EchoGuard
 from brain.dialogue.history import History
-from brain.dialogue.listener import Listener
 from brain.dialogue.memory import RobotMemory
 from brain.dialogue.microphone import Microphone
-from brain.dialogue.pictures import pictured, unseen
+from brain.dialogue.pictures import pictured
 from brain.dialogue.sound_meter import SoundMeter
-from brain.dialogue.speaking import CheckPlayback, Speaking, apology
+from brain.dialogue.speaking import CheckPlayback, Speaking
 from brain.dialogue.state import FRAME, RATE, Idle, State
 from brain.dialogue.turn import step
-from brain.engines.ports import (
-    EndOfTurn,
-    LanguageModel,
-    Message,
-    Synthesizer,
-    Transcriber,
-    VoiceDetector,
-)
 from brain.persona.character import idle_note
 
 log = logging.getLogger(__name__)
 
-_NO_RESULT = '{"error": "the tool gave no result"}'
-_NEVER_ANSWERS = '{"status": "sent to the robot"}'
 # More unheard sound than this means that the brain can't keep up: it is shed, visibly.
 _MAX_WAITING_S = 30.0
 # Frames of one piece of sound between which other robots have their turn.
 _BREATH = 8
-
-
-@dataclass(frozen=True)
-class Engines:
-    """What a session hears, thinks and speaks with. `mouth` None: text only. `end_of_turn` None:
-    words alone tell when a turn is over."""
-
-    detector: VoiceDetector
-    transcriber: Transcriber
-    mind: LanguageModel
-    mouth: Synthesizer | None
-    end_of_turn: EndOfTurn | None = None
 
 
 class Session:
@@ -83,17 +53,21 @@ class Session:
     """
 
     def __init__(
-        self, session_id: str, robot_id: str, engines: Engines, house: HouseRules,
-        memory: RobotMemory, ahead: AheadCounters | None = None, listener: Listener | None = None,
-        duty: Duty | None = None, fillers: Fillers | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        session_id: str,
+        robot_id: str,
+        common: Common,
+        house: HouseRules,
+        memory: RobotMemory,
+    ) -> None:
+        engines = common.engines
         self.session_id = session_id
         self.robot_id = robot_id
         self.config: SessionConfig = house.defaults
         self.outputs: asyncio.Queue[outputs.Output] = asyncio.Queue()
         self.quiet = asyncio.Event()
         self.quiet.set()
-        self._engines = engines
+        self._mouth = engines.mouth
         self._house = house
         self._memory = memory
         self._inbox: asyncio.Queue[inbox.Item] = asyncio.Queue()
@@ -102,20 +76,19 @@ class Session:
             last_turn=memory.last_turn,
             last_reply=memory.last_reply,
         )
-        self._listener = listener or Listener(engines.detector)
+        self._listener = common.listener
         self._microphone = Microphone(self._listener, keep=int(house.max_utterance_s + 2) * RATE)
         self._held: list[NDArray[np.int16]] = []
         self._held_samples = 0
         self.meter = SoundMeter()
         self._waiting = 0
         self._shedding = False
-        counters = ahead or AheadCounters()
         self._ears = Ears(
             robot_id,
             engines.transcriber,
             post=self._inbox.put_nowait,
-            counters=counters,
-            duty=duty or Duty(),
+            counters=common.ahead,
+            duty=common.duty,
         )
         self._endpointer = Endpointer(
             robot_id, house.endpointing, engines.end_of_turn, memory.pauses, self._inbox.put_nowait
@@ -132,13 +105,13 @@ class Session:
             post=self._inbox.put_nowait,
             send=self._send,
             step=self._step,
-            counters=counters,
+            counters=common.ahead,
             sounds=self._guard.sent,
-            fillers=fillers or Fillers(house.filler),
+            fillers=common.fillers,
         )
+        self._briefing = Briefing(house, engines.mind)
         self._foresight = Foresight(robot_id, engines.mind)
         self._album = Album(house.pictures, self._send)
-        self._rounds = (0, 0)  # turn, follow-ups in it
         self._starving: asyncio.TimerHandle | None = None
         self._timers: set[asyncio.TimerHandle] = set()
 
@@ -260,7 +233,7 @@ class Session:
                 self._speaking.check()
             case FillerDue():
                 self._speaking.fill(item.reply_id)
-            case events.IdleSignal() if self._is_quiet:
+            case events.IdleSignal() if self._briefing.is_quiet(self.config):
                 log.debug("robot %s is idle in quiet time: nothing is done", self.robot_id)
             case Understood():
                 self._ears.understood(item)
@@ -383,13 +356,8 @@ class Session:
 
     def _look_whether_seen(self) -> None:
         """The robot is told at once where no answer is needed to know that nobody sees."""
-        if self._blind:
+        if self._briefing.blind:
             self._album.unseen()
-
-    @property
-    def _blind(self) -> bool:
-        """Whether it is certain that the model can't see."""
-        return self._engines.mind.info.sees is False
 
     # -- ears ----------------------------------------------------------------------------------
 
@@ -463,10 +431,10 @@ class Session:
         history = self._memory.history
         if effect.kind == "follow_up":
             self._settle_calls(history)
-        brief = self._brief(effect, history)
+        brief = self._briefing.brief(effect, self.config, history)
         if effect.kind not in ("say", "apology"):
-            self._rounds = (effect.turn, self._round(effect.turn))
-            if self._blind and pictured(history.messages()):
+            self._briefing.began(effect.turn)
+            if self._briefing.blind and pictured(history.messages()):
                 self._album.unseen(effect.turn)
         self._speaking.start(brief, effect.kind, hearing, marks=self.config.playback_marks)
 
@@ -476,58 +444,14 @@ class Session:
         self._settle_calls(history)
         history.user_said(effect.text, effect.turn, self._album.waiting)
         reply = do.StartReply(self._state.last_reply + 1, effect.turn, "answer")
-        self._speaking.prepare(self._brief(reply, history))
-
-    def _round(self, turn: int) -> int:
-        """How many replies this turn has had."""
-        last, rounds = self._rounds
-        return rounds + 1 if last == turn else 0
-
-    def _brief(self, effect: do.StartReply, history: History) -> progress.Brief:
-        config = self.config
-        most = config.max_output_tokens
-        if self._is_quiet:
-            most = self._house.quiet.at_most(most)
-        brief = progress.Brief(
-            effect.reply_id,
-            effect.turn,
-            voice=config.voice,
-            output_sample_rate=config.output_sample_rate,
-            temperature=config.temperature,
-            max_tokens=most,
-        )
-        if effect.kind == "say":
-            return replace(brief, text=effect.text)
-        if effect.kind == "apology":
-            return replace(brief, text=apology(effect.text))
-        moods = asks_for_moods(config, self._house)
-        messages = self._told(history, moods=moods)
-        if effect.kind == "idle":
-            messages.append(Message("user", effect.text))
-        tools = config.tools if self._round(effect.turn) < self._house.max_tool_rounds else ()
-        return replace(
-            brief, messages=messages, tools=tools, mute=effect.kind == "idle", moods=moods
-        )
-
-    def _told(self, history: History, *, moods: bool) -> list[Message]:
-        """The conversation as the model is told of it."""
-        note = self._house.quiet.note if self._is_quiet else ""
-        system = Message("system", system_prompt(self.config, moods=moods, note=note))
-        messages = [system, *history.messages(moods=moods)]
-        return unseen(messages) if self._blind else messages
+        self._speaking.prepare(self._briefing.brief(reply, self.config, history))
 
     def _expect(self) -> None:
         """Of the next question, all but its own words is known."""
-        history = self._memory.history.copy()
-        if not self._state.answers_tools:  # else the results may still come
-            self._settle_calls(history)
-        history.user_said("")
-        told = self._told(history, moods=asks_for_moods(self.config, self._house))
-        self._foresight.expect(told[:-1], self.config.tools)
-
-    @property
-    def _is_quiet(self) -> bool:
-        return self._house.quiet.holds(self.config.quiet)
+        expected = self._briefing.expected(
+            self.config, self._memory.history, answers_tools=self._state.answers_tools
+        )
+        self._foresight.expect(expected, self.config.tools)
 
     def _end_reply(self, effect: do.EndReply) -> None:
         spoken = self._speaking.end(effect.reply_id, effect.reason)
@@ -542,7 +466,7 @@ class Session:
         if config.speaker != self.config.speaker:
             self._memory.pauses.forget()
         unknown = None
-        voices = self._engines.mouth.voices if self._engines.mouth else ()
+        voices = self._mouth.voices if self._mouth else ()
         if config.voice is not None and config.voice not in voices:
             unknown, config = config.voice, replace(config, voice=None)
         self.config = config
@@ -554,7 +478,7 @@ class Session:
         self._send(outputs.SessionUpdated(config, unknown))
 
     def _settle_calls(self, history: History) -> None:
-        history.settle(_NO_RESULT if self._state.answers_tools else _NEVER_ANSWERS)
+        settle(history, answers_tools=self._state.answers_tools)
 
     def _later(self, seconds: float, event: events.Event) -> None:
         def fire() -> None:

@@ -12,14 +12,11 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from brain.dialogue import outputs
-from brain.dialogue.ahead import AheadCounters
+from brain.dialogue.common import Engines, common
 from brain.dialogue.config import HouseRules, SessionConfig
-from brain.dialogue.duty import Duty
-from brain.dialogue.filler import Fillers
 from brain.dialogue.history import History
-from brain.dialogue.listener import Listener
 from brain.dialogue.memory import Claim, Kept, MemoryStore, RobotMemory
-from brain.dialogue.session import Engines, Session
+from brain.dialogue.session import Session
 
 _REPLACED = outputs.Closed(4001, "replaced_by_newer_session")
 
@@ -101,12 +98,8 @@ class Sessions:
         store: MemoryStore | None = None,
     ) -> None:
         self.house = house
-        self._fillers = Fillers(house.filler)
         self.counters = SessionCounters()
-        self.ahead = AheadCounters()
-        self._listener = Listener(engines.detector)
-        self.duty = Duty()
-        self._engines = engines
+        self.common = common(engines, house)
         self._max_sessions = max_sessions
         self._per_address = per_address
         self._memory_s = memory_s
@@ -168,17 +161,7 @@ class Sessions:
             self.counters.registered += 1
             self.counters.resumed += resumed
             house = replace(self.house, defaults=defaults) if defaults is not None else self.house
-            session = Session(
-                secrets.token_hex(8),
-                known,
-                self._engines,
-                house,
-                memory,
-                self.ahead,
-                self._listener,
-                self.duty,
-                self._fillers,
-            )
+            session = Session(secrets.token_hex(8), known, self.common, house, memory)
             connection = Connection(session, resumed, caller or Caller(), address)
             self._open[known] = connection
             memory.opened()

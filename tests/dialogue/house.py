@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from brain.dialogue import outputs
 from brain.dialogue.ahead import AheadCounters
+from brain.dialogue.common import Engines, common
 from brain.dialogue.config import HouseRules
 from brain.dialogue.duty import Duty
 from brain.dialogue.history import History
 from brain.dialogue.listener import Listener
 from brain.dialogue.memory import RobotMemory
-from brain.dialogue.session import Engines, Session
+from brain.dialogue.session import Session
 from brain.engines.ports import LanguageModel, Synthesizer, Transcriber, VoiceDetector
 from tests.dialogue.invariants import Witness
 from tests.scripted_engines import (
@@ -121,10 +122,15 @@ async def a_session(
         None if mute else mouth or ScriptedMouth(),
         end_of_turn,
     )
-    session = Session(
-        "s-1", name, engines, house or HouseRules(), memory or RobotMemory(History()), ahead,
-        listener, duty,
-    )  # fmt: skip
+    house = house or HouseRules()
+    shared = common(engines, house)
+    shared = replace(
+        shared,
+        ahead=ahead or shared.ahead,
+        listener=listener or shared.listener,
+        duty=duty or shared.duty,
+    )
+    session = Session("s-1", name, shared, house, memory or RobotMemory(History()))
     robot = a_robot(session)
     running = asyncio.ensure_future(session.run())
     listening = asyncio.ensure_future(robot.listen())

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from brain.dialogue import events, outputs
+from brain.dialogue.common import Engines
 from brain.dialogue.config import HouseRules
 from brain.dialogue.history import History
 from brain.dialogue.memory import Claim, Kept, RobotMemory
-from brain.dialogue.session import Engines
 from brain.dialogue.sessions import Connection, Full, GoingDown, Sessions
 from tests.scripted_engines import (
     Hang,

@@ -21,8 +21,8 @@ from websockets.exceptions import ConnectionClosed
 from brain.api import converse, local_socket, wire_out
 from brain.api.counted_listener import CountedListener
 from brain.api.token import Tokens
+from brain.dialogue.common import Engines
 from brain.dialogue.config import HouseRules
-from brain.dialogue.session import Engines
 from brain.dialogue.sessions import Sessions
 from brain.engines.ports import LanguageModel, Synthesizer, Transcriber, VoiceDetector
 from brain.web import http_server

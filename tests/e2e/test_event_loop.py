@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from brain.dialogue import events, outputs
+from brain.dialogue.common import Engines, common
 from brain.dialogue.config import HouseRules
 from brain.dialogue.history import History
 from brain.dialogue.memory import RobotMemory
-from brain.dialogue.session import Engines, Session
+from brain.dialogue.session import Session
 from brain.engines.loader import EngineSet
 from brain.settings import load
 from tests.e2e.pocket import spoken
@@ -37,11 +38,10 @@ def test_with_the_real_engines_at_work(monkeypatch: pytest.MonkeyPatch, tmp_path
         await engines.start()
         await engines.wait_settled()
         try:
-            session = Session(
-                "s", "r",
-                Engines(engines.detector, engines.transcriber, engines.mind, engines.mouth),
-                HouseRules(), RobotMemory(History()),
-            )  # fmt: skip
+            serving = Engines(engines.detector, engines.transcriber, engines.mind, engines.mouth)
+            house = HouseRules()
+            shared = common(serving, house)
+            session = Session("s", "r", shared, house, RobotMemory(History()))
             running = asyncio.ensure_future(session.run())
             monkeypatch.setattr(asyncio.Handle, "_run", timed)
             sound = np.concatenate((spoken("Hello robot."), np.zeros(8_000, np.int16)))

@@ -18,7 +18,7 @@ from brain.api import tts
 from brain.api.token import Tokens
 from brain.app import sessions_of
 from brain.audio.pcm import Audio, from_bytes, to_float
-from brain.dialogue.session import Engines
+from brain.dialogue.common import Engines
 from brain.engines.admission import AdmissionLimits
 from brain.engines.ladder import GivenUp, Ladder, Rung
 from brain.engines.ladder_ports import LadderSynthesizer, LadderTranscriber

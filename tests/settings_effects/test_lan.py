@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from brain.app import sessions_of
-from brain.dialogue.session import Engines
+from brain.dialogue.common import Engines
 from brain.engines.loader import EngineSet
 from brain.house import house_rules
 from brain.settings import Settings

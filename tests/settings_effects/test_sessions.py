@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from brain.app import sessions_of
-from brain.dialogue.session import Engines
+from brain.dialogue.common import Engines
 from brain.dialogue.sessions import Full, Sessions
 from brain.house import house_rules
 from brain.settings import Settings
