@@ -26,7 +26,7 @@ from brain.dialogue.effects import (
     ResumeReply,
 )
 from brain.dialogue.events import Overheard
-from brain.dialogue.state import Ahead, Doubt, Idle, Pausing, State, samples
+from brain.dialogue.state import Ahead, Doubt, Idle, Pausing, State, Utterance, samples
 from brain.dialogue.turn_parts import Step, committed_unheard, open_turn, the_utterance, then
 
 # Silence after speech for which a reply is held at most, without a verdict.
@@ -190,9 +190,12 @@ def _overhear(state: State, *, whole: bool) -> Step:
         revision=utterance.revision,
         whole=whole,
     )
-    end = min(state.now, utterance.end + state.rules.post_roll)
-    effect = Overhear(number, utterance.start, end, whole)
+    effect = Overhear(number, utterance.start, _heard_to(state, utterance), whole)
     return replace(state, doubt=doubt, hearings=number), (effect,)
+
+
+def _heard_to(state: State, utterance: Utterance) -> int:
+    return min(state.now, utterance.end + state.rules.post_roll)
 
 
 def _understood(state: State, *, whole: bool) -> Step:
@@ -201,7 +204,9 @@ def _understood(state: State, *, whole: bool) -> Step:
     utterance = the_utterance(state)
     if not whole or utterance is None:
         return state, effects
-    adopted = AdoptOverheard(utterance.turn, utterance.revision)
+    adopted = AdoptOverheard(
+        utterance.turn, utterance.revision, utterance.start, _heard_to(state, utterance)
+    )
     state = replace(state, ahead=Ahead(utterance.turn, utterance.revision))
     return state, (*effects, adopted)
 

@@ -235,7 +235,8 @@ class Ears:
         told = events.Overheard(
             effect.number, text, meaning(text) if transcript is not None else "failed"
         )
-        self._post(Understood(told, _ms(started)))
+        spoken = transcript.language if transcript is not None else ""
+        self._post(Understood(told, _ms(started), spoken))
         return transcript
 
     async def _hear(

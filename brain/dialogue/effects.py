@@ -129,10 +129,13 @@ class DropOverheard:
 
 @dataclass(frozen=True)
 class AdoptOverheard:
-    """What was overheard last was heard of this turn, ahead of its end."""
+    """What was overheard last, of the sound from `start` to `end`, was heard of this turn, ahead of
+    its end."""
 
     turn: int
     revision: int
+    start: int
+    end: int
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from brain.dialogue import effects as do
 from brain.dialogue import events
 from brain.dialogue.endings import Ending, ending_of
 from brain.dialogue.endpointing import Endpointing, weighed
@@ -69,10 +68,10 @@ class Endpointer:
         self._pause: _Pause | None = None
         self._tasks = Tasks()
 
-    def begin(self, effect: do.HearAhead, sound: Callable[[], NDArray[np.float32]]) -> None:
+    def begin(self, turn: int, revision: int, sound: Callable[[], NDArray[np.float32]]) -> None:
         """A pause has lasted long enough to be looked at; `sound` gives all that was said."""
         self.drop()
-        pause = _Pause(effect.turn, effect.revision, Ticket(self._robot), self._model is not None)
+        pause = _Pause(turn, revision, Ticket(self._robot), self._model is not None)
         self._pause = pause
         if self._model is not None:
             self._tasks.spawn(self._ask(self._model, pause, sound()))
@@ -90,6 +89,15 @@ class Endpointer:
             return event
         pause.ending = ending_of(event.text, language)
         return replace(event, silence=self._wanted(pause, base))
+
+    def overheard(
+        self, turn: int, revision: int, text: str, language: str, base: int
+    ) -> events.Judged | None:
+        """What these words come to, which were heard before it was a turn; None: nothing new."""
+        foreseen = self.foreseen(events.Foreseen(turn, revision, text), language, base)
+        if foreseen.silence is None:
+            return None
+        return events.Judged(turn, revision, foreseen.silence)
 
     def heeded(self, verdict: Heeded, base: int) -> events.Judged | None:
         """What the model's verdict comes to; None if it is stale."""

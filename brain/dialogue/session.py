@@ -238,8 +238,8 @@ class Session:
             case Understood():
                 self._ears.understood(item)
                 self._step(self._foreseen(item) or item.event)
-                if isinstance(item.event, events.Overheard) and self._state.doubt is None:
-                    self._guard.told(item.event.meaning)
+                if isinstance(item.event, events.Overheard):
+                    self._overheard(item.event, item.language)
             case Heeded():
                 judged = self._endpointer.heeded(item, self._state.rules.silence)
                 if judged is not None:
@@ -308,7 +308,7 @@ class Session:
             case do.HearAhead():
                 sound = partial(self._microphone.take, effect.start, effect.end)
                 self._ears.hear_ahead(effect, sound, language=self.config.language)
-                self._endpointer.begin(effect, sound)
+                self._endpointer.begin(effect.turn, effect.revision, sound)
             case do.PrepareReply():
                 self._prepare_reply(effect)
             case do.DropAhead():
@@ -329,6 +329,8 @@ class Session:
                 self._ears.drop_overheard()
             case do.AdoptOverheard():
                 self._ears.adopt_overheard(effect.turn, effect.revision)
+                sound = partial(self._microphone.take, effect.start, effect.end)
+                self._endpointer.begin(effect.turn, effect.revision, sound)
             case do.StartReply():
                 self._start_reply(effect)
             case do.Apologise():
@@ -408,6 +410,17 @@ class Session:
             language=self.config.language,
             meaning=self._guard.meaning(spoken, seconds, language=self.config.language),
         )
+
+    def _overheard(self, event: events.Overheard, language: str) -> None:
+        """It has been decided what speech over a reply was."""
+        if self._state.doubt is None:
+            self._guard.told(event.meaning)
+        if (ahead := self._state.ahead) is not None:  # the words of a turn, then
+            judged = self._endpointer.overheard(
+                ahead.turn, ahead.revision, event.text, language, self._state.rules.silence
+            )
+            if judged is not None:
+                self._step(judged)
 
     def _start_transcription(self, effect: do.StartTranscription) -> None:
         self._endpointer.drop()

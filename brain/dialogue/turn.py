@@ -327,7 +327,7 @@ def _overheard(state: State, event: Overheard) -> Step:
     starved = state.doubt is not None and state.doubt.starved
     state, wanted = doubt.overheard(state, event)
     ahead = state.ahead
-    if ahead is None or AdoptOverheard(ahead.turn, ahead.revision) not in wanted:
+    if ahead is None or not any(isinstance(effect, AdoptOverheard) for effect in wanted):
         return state, wanted
     if starved or not state.rules.tentative:
         known = replace(state, ahead=replace(ahead, text=event.text)), wanted

@@ -17,7 +17,7 @@ from brain.dialogue.memory import RobotMemory
 from brain.dialogue.state import samples
 from brain.engines.ports import EngineBusy, EngineFailed, EngineUnavailable
 from tests.dialogue.house import Robot, a_session, silence, speech
-from tests.scripted_engines import Hang, ScriptedEndOfTurn, ScriptedTranscriber
+from tests.scripted_engines import Hang, ScriptedEndOfTurn, ScriptedMind, ScriptedTranscriber
 from tests.virtual_time import run_virtual
 
 # Silence is judged in frames of 32 ms: looked at after 128 ms, the fixed 500 are over at 512, the
@@ -293,5 +293,36 @@ def test_a_robot_that_sends_only_speech_is_not_taken_to_pause() -> None:
                 await asyncio.sleep(8)
             assert len(robot.all(outputs.SpeechStopped)) == 7
             assert memory.pauses.habit == 0
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize(
+    ("text", "model", "after_ms"),
+    [
+        ("Okay, what time is it?", None, SHORT),
+        ("Okay, I had a bad day.", None, FIXED),
+        ("Okay, and what is the", None, LONG),
+        ("Okay, I had a bad day.", 0.9, SHORT),
+    ],
+)
+def test_an_interruption_that_was_heard_before_it_was_a_turn_ends_so_too(
+    text: str, model: float | None, after_ms: int
+) -> None:
+    async def main() -> None:
+        house = replace(ADAPTIVE, echo="none")
+        ears = ScriptedTranscriber(["ok", text], 0.05)  # in its midst it sounds like a back-channel
+        listens = ScriptedEndOfTurn([model], 0.03) if model is not None else None
+        mind = ScriptedMind(["one two three four five six seven eight nine ten " * 2, "Yes?"])
+        async with a_session(ears=ears, mind=mind, house=house, end_of_turn=listens) as robot:
+            robot.session.post(events.Typed("count"))
+            await robot.until(outputs.ReplyAudio)
+            await robot.speak(np.concatenate((silence(512), speech(448))), chunk_ms=32)
+            end = asyncio.get_running_loop().time()
+            await robot.speak(silence(2_500), chunk_ms=32)
+            await robot.until(outputs.SpeechStopped)
+            after = round((robot.time_of(outputs.SpeechStopped) - end + 0.032) * 1_000, 3)
+            assert after == pytest.approx(after_ms, abs=1)
+            assert len(ears.heard) == 2, "its transcript is taken over"
 
     run_virtual(main())
