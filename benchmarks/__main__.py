@@ -93,7 +93,8 @@ def _measured(asked: Asked, only: Sequence[str], progress: Any) -> tuple[list[Fo
             continue
         try:
             there = module(title, name, progress)
-        except subprocess.TimeoutExpired as error:
+        except (subprocess.TimeoutExpired, RuntimeError) as error:
+            progress(f"{name}: {error}")
             broken.append(f"{name}: {error}")
             continue
         if there is not None:

@@ -155,7 +155,8 @@ PARTS: tuple[tuple[str, Callable[[Asked, Progress], Found]], ...] = (
 
 
 def module(title: str, name: str, progress: Progress) -> Found | None:
-    """Run a part that is a program of its own; None if there is none."""
+    """Run a part that is a program of its own; None if there is none. Raises `RuntimeError` if it
+    fails."""
     if importlib.util.find_spec(name) is None:
         return None
     progress(f"{name}")
@@ -163,10 +164,11 @@ def module(title: str, name: str, progress: Progress) -> Found | None:
     ran = subprocess.run(
         command, capture_output=True, text=True, timeout=_PATIENCE_S, check=False
     )  # fmt: skip
+    if ran.returncode:
+        raise RuntimeError(f"it ended with status {ran.returncode}: {ran.stderr.strip()[-1000:]}")
     said = ran.stdout.strip() or ran.stderr.strip()[-2000:]
-    failed = f"\n\n**It ended with status {ran.returncode}.**" if ran.returncode else ""
-    text = f"`python -m {name}`:\n\n```\n{said}\n```{failed}"
-    return Found(sections=[(title, text)], figures={name: {"status": ran.returncode, "said": said}})
+    text = f"`python -m {name}`:\n\n```\n{said}\n```"
+    return Found(sections=[(title, text)], figures={name: said})
 
 
 def _failures(results: Sequence[voice_to_voice.RowResult]) -> str:

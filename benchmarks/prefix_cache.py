@@ -66,7 +66,7 @@ class Typist:
     async def thought(self) -> None:
         """Return when what follows the reply is prefilled, as it is before a user has spoken."""
         await asyncio.sleep(0.01)
-        await asyncio.gather(*self.session._foresight._tasks)
+        await self.session._foresight._tasks.over()
 
     def words(self, turn: int, name: str, engine: LlamaCppMind) -> str:
         """What its user says in this turn: such that the prompt grows by the same each time."""

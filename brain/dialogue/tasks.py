@@ -22,8 +22,12 @@ class Tasks:
         task.add_done_callback(self._running.discard)
         return task
 
+    async def over(self) -> None:
+        """Wait until all that runs now has ended, one way or the other."""
+        await asyncio.gather(*self._running, return_exceptions=True)
+
     async def close(self) -> None:
         """Stop everything and wait for it."""
         for task in self._running:
             task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        await self.over()

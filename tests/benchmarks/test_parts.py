@@ -74,6 +74,11 @@ def test_what_a_module_prints_goes_into_the_report() -> None:
     assert "Simple is better than complex." in found.sections[0][1]
 
 
+def test_a_module_that_fails_says_why() -> None:
+    with pytest.raises(RuntimeError, match="status 2: usage: "):
+        module("Zip", "zipfile", print)  # without arguments
+
+
 def test_what_is_published_takes_the_place_of_what_was(tmp_path: Path) -> None:
     (tmp_path / "benchmarks/results").mkdir(parents=True)
     (tmp_path / "README.md").write_text(f"# A\n\n{BEGIN}\nold\n{END}\n\n## B\n")
