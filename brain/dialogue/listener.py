@@ -18,7 +18,9 @@ from brain.engines.ports import VoiceDetector, VoiceStream
 log = logging.getLogger(__name__)
 
 _TICK_S = 0.016
-"""A frame waits no longer than this for those of other robots."""
+"""A frame waits no longer than this for those of other robots,"""
+_LONG_TICK_S = 0.064
+"""unless it is known to be of silence."""
 _FEW = 4
 """Up to so many robots no frame waits: what it would save isn't worth it."""
 
@@ -29,7 +31,8 @@ class Listener:
     def __init__(self, detector: VoiceDetector) -> None:
         self._detector = detector
         self._robots = 0
-        self._due: list[Callable[[], None]] = []
+        self._due: dict[Callable[[], None], None] = {}  # (a set that keeps their order)
+        self._tick_at: asyncio.TimerHandle | None = None
         self._asked: list[tuple[VoiceStream, NDArray[np.float32], asyncio.Future[float]]] = []
 
     def new_stream(self) -> VoiceStream:
@@ -44,14 +47,19 @@ class Listener:
         """One robot fewer."""
         self._robots -= 1
 
-    def due(self, hear: Callable[[], None]) -> None:
-        """A frame of a robot's sound is whole: `hear` it, now or with those of other robots."""
+    def due(self, hear: Callable[[], None], *, hurry: bool = True) -> None:
+        """A frame of a robot's sound is whole: `hear` it, now or with those of other robots; soon,
+        if there is a `hurry`."""
         if self._robots <= _FEW:
             hear()
             return
-        if not self._due:
-            asyncio.get_running_loop().call_later(_TICK_S, self._tick)
-        self._due.append(hear)
+        loop = asyncio.get_running_loop()
+        when = loop.time() + (_TICK_S if hurry else _LONG_TICK_S)
+        if self._tick_at is None or when < self._tick_at.when():
+            if self._tick_at is not None:
+                self._tick_at.cancel()
+            self._tick_at = loop.call_at(when, self._tick)
+        self._due[hear] = None
 
     async def probability(self, stream: VoiceStream, frame: NDArray[np.float32]) -> float:
         """That `frame`, float32 [frame_samples] in -1..1 at 16 kHz, is speech: 0..1.
@@ -68,7 +76,7 @@ class Listener:
         return await answer
 
     def _tick(self) -> None:
-        due, self._due = self._due, []
+        due, self._due, self._tick_at = self._due, {}, None
         for hear in due:
             hear()
 

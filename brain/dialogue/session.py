@@ -29,6 +29,7 @@ from brain.dialogue.filler import FillerDue
 from brain.dialogue.foresight import Foresight
 from brain.dialogue.guard import EchoGuard
 from brain.dialogue.history import History
+from brain.dialogue.lull import Lull
 from brain.dialogue.memory import RobotMemory
 from brain.dialogue.microphone import Microphone
 from brain.dialogue.pictures import pictured
@@ -44,6 +45,8 @@ log = logging.getLogger(__name__)
 _MAX_WAITING_S = 30.0
 # Frames of one piece of sound between which other robots have their turn.
 _BREATH = 8
+# So many samples of silence more than a frame are looked at together, while nobody speaks.
+_LULL = 3 * FRAME
 
 
 class Session:
@@ -80,6 +83,7 @@ class Session:
         self._microphone = Microphone(self._listener, keep=int(house.max_utterance_s + 2) * RATE)
         self._held: list[NDArray[np.int16]] = []
         self._held_samples = 0
+        self._lull, self._news = Lull(), False
         self.meter = SoundMeter()
         self._waiting = 0
         self._shedding = False
@@ -170,16 +174,24 @@ class Session:
         self._inbox.put_nowait(item)
 
     def _hold(self, samples: NDArray[np.int16]) -> None:
-        """Nothing is decided on less than a frame of sound, so the actor needn't wake for it."""
+        """Nothing is decided on less than a frame of sound, so the actor needn't wake for it; nor
+        for a frame of silence while nobody speaks or is answered."""
         self._held.append(samples)
         self._held_samples += len(samples)
-        if self._held_samples >= 2 * FRAME:  # it comes faster than real time: it has waited enough
+        self._news = self._news or not (self._idle and self._lull.goes_on(samples))
+        more = 0 if self._news else _LULL
+        if self._held_samples >= 2 * (FRAME + more):  # faster than real time: it has waited enough
             self._release()
-        elif self._held_samples >= self._microphone.lacks:
-            self._listener.due(self._release)
+        elif self._held_samples >= self._microphone.lacks + more:
+            self._listener.due(self._release, hurry=self._news)
+
+    @property
+    def _idle(self) -> bool:
+        """Whether nobody speaks, or is answered."""
+        return self.quiet.is_set() and isinstance(self._state.floor, Idle)
 
     def _release(self) -> None:
-        held, self._held, self._held_samples = self._held, [], 0
+        held, self._held, self._held_samples, self._news = self._held, [], 0, False
         if held:
             self._inbox.put_nowait(inbox.Heard(np.concatenate(held)))
 
@@ -380,6 +392,8 @@ class Session:
             if frame is None:
                 break
             self._step(self._guard.judged(frame, self._microphone.frame, self._state))
+            if isinstance(frame, events.Frame) and self._idle:
+                self._lull.was_silence(self._microphone.frame)
             if self._state.now % (_BREATH * FRAME) == 0:
                 await asyncio.sleep(0)  # a second of sound at once must not hold up other robots
         if self._starving is not None:

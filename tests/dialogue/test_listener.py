@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Any
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from brain.dialogue import events, outputs
 from brain.dialogue.events import Frame, Sound
 from brain.dialogue.listener import Listener
+from brain.dialogue.lull import Lull
 from brain.dialogue.microphone import Microphone
 from brain.engines.ports import EngineFailed
 from tests.dialogue.house import Robot, a_session, silence, speech
@@ -49,6 +51,20 @@ class RememberingDetector(ScriptedDetector):
         for stream, frame in zip(streams, frames, strict=True):
             stream.heard = (stream.heard * 31 + int(1000 * np.abs(frame).sum())) % 997
         return np.array([stream.heard / 997 for stream in streams], np.float32)
+
+
+class TimedDetector(ScriptedDetector):
+    """Scripted; `asked_at` has the time of each frame."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked_at: list[float] = []
+
+    def probabilities(
+        self, streams: Sequence[Any], frames: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        self.asked_at += [asyncio.get_running_loop().time()] * len(frames)
+        return super().probabilities(streams, frames)
 
 
 class Memory:
@@ -176,6 +192,40 @@ def test_a_turn_is_the_same_among_many_at_most_a_tick_later(robots: int, chunk_m
     for found in run_virtual(main()):
         for at, expected in zip(found, begins, strict=True):
             assert expected - 1e-6 <= at <= expected + late + 1e-6
+
+
+@pytest.mark.parametrize("noise", [0, 20, 300])
+def test_frames_of_silence_are_looked_at_together_and_the_first_sound_at_once(noise: int) -> None:
+    """Whatever silence sounds like, once it is known."""
+    made = np.random.default_rng(0)
+
+    async def main() -> None:
+        detector = TimedDetector()
+        async with a_session(detector=detector, mute=True) as robot:
+            room = made.integers(-noise, noise + 1, 4_096 * 16).astype(np.int16)
+            await robot.speak(room, chunk_ms=20)
+            looks = sorted(set(detector.asked_at))
+            late = [b - a for a, b in itertools.pairwise(looks) if a > 1.5]
+            assert 124 <= len(detector.asked_at) <= 128, "each frame is judged"
+            assert late == pytest.approx([0.128] * len(late), abs=0.021)
+            began = asyncio.get_running_loop().time()
+            await robot.speak(speech(320), chunk_ms=20)
+            started = robot.time_of(outputs.SpeechStarted) - began
+            assert started <= 0.128, "as if each frame had been looked at"
+
+    run_virtual(main())
+
+
+def test_a_sound_before_speech_is_not_learnt_as_silence() -> None:
+    lull = Lull()
+    lull.was_silence(speech(32))  # the detector isn't sure of it yet
+    assert not lull.goes_on(speech(20))
+    for _ in range(40):
+        lull.was_silence(speech(32))  # a hum
+    assert lull.goes_on(speech(20))
+    for _ in range(60):
+        lull.was_silence(silence(32))
+    assert not lull.goes_on(speech(20))
 
 
 def test_what_is_held_back_comes_before_what_the_robot_does_next() -> None:

@@ -94,7 +94,7 @@ def _hold(robot: Robot, before: tuple[int, int]) -> None:
         assert heard == words[: len(heard)], "9: words that were not said"
         if done.reason == "completed":
             assert heard == words
-            if robot.session._engines.mouth is not None and sent:
+            if robot.session._mouth is not None and sent:
                 made = sum(0.06 * len(speakable(text)) for text in clauses)
                 assert sent == pytest.approx(made, abs=0.02), "6: sound lost, or sent twice"
 
