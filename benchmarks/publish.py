@@ -63,6 +63,15 @@ def line(date: str, machine: str, rows: Mapping[str, Figures], goals: Sequence[G
     return f"| {date} | {machine} | `make bench` | {said}. {judged} |\n"
 
 
+def with_line(text: str, row: str) -> str:
+    """`text` with a row more at the end of its first table; at its own end, if it has none."""
+    lines = text.splitlines(keepends=True)
+    rows = [line.startswith("|") for line in lines]
+    begin = rows.index(True) if any(rows) else len(lines)
+    end = rows.index(False, begin) if False in rows[begin:] else len(lines)
+    return "".join([*lines[:end], row, *lines[end:]])
+
+
 def publish(
     root: Path, report: Path, date: str, machine: str,
     rows: Mapping[str, Figures], goals: Sequence[Goal],
@@ -71,5 +80,5 @@ def publish(
     readme, results = root / "README.md", root / "benchmarks/RESULTS.md"
     made = for_users(rows, report=report.relative_to(root).as_posix())
     readme.write_text(placed(readme.read_text(encoding="utf-8"), made), encoding="utf-8")
-    with results.open("a", encoding="utf-8") as file:
-        file.write(line(date, machine, rows, goals))
+    text = with_line(results.read_text(encoding="utf-8"), line(date, machine, rows, goals))
+    results.write_text(text, encoding="utf-8")
