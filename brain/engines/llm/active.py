@@ -64,22 +64,26 @@ class Share:
 
 def filled(under_way: Sequence[Active], batch: int) -> tuple[list[Entry], list[Share]]:
     """The next batch, of at most `batch` tokens: the newest token of each reply, then pieces of
-    prompts. What is next of a prompt may be a picture: that goes elsewhere."""
-    entries: list[Entry] = []
-    shares: list[Share] = []
+    prompts. What is next of a prompt may be a picture: that goes elsewhere.
+
+    In the order of their sequences: of those with cells of their own llama.cpp computes together
+    only what stands in a row so (`split_equal` in its llama-batch.cpp).
+    """
     speaking = [active for active in under_way if active.missing == 1 and active.answers]
     reading = [a for a in under_way if a not in speaking and a.missing_text > 0]
-    room = batch
-    for active in speaking[:room]:
-        _add(active, 1, entries, shares)
-    room -= len(entries)
-    if entries:
+    sizes = [(active, 1) for active in speaking[:batch]]
+    room = batch - len(sizes)
+    if sizes:
         room = min(room, SHARED_PIECE)
     for count, active in enumerate(reading):
         size = min(active.missing_text, room // (len(reading) - count))
         room -= size
         if size:
-            _add(active, size, entries, shares)
+            sizes.append((active, size))
+    entries: list[Entry] = []
+    shares: list[Share] = []
+    for active, size in sorted(sizes, key=lambda each: each[0].slot.sequence):
+        _add(active, size, entries, shares)
     return entries, shares
 
 
