@@ -165,7 +165,8 @@ def module(title: str, name: str, progress: Progress) -> Found | None:
         command, capture_output=True, text=True, timeout=_PATIENCE_S, check=False
     )  # fmt: skip
     if ran.returncode:
-        raise RuntimeError(f"it ended with status {ran.returncode}: {ran.stderr.strip()[-1000:]}")
+        said = (ran.stderr or ran.stdout).strip()[-1000:]
+        raise RuntimeError(f"it ended with status {ran.returncode}: {said}")
     said = ran.stdout.strip() or ran.stderr.strip()[-2000:]
     text = f"`python -m {name}`:\n\n```\n{said}\n```"
     return Found(sections=[(title, text)], figures={name: said})

@@ -175,7 +175,7 @@ def main() -> int:
     out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     before, now = fixed["500"]["held_out"], ours["held_out"]
     wins = now["cut_off"] < before["cut_off"] and now["wait_median_ms"] <= before["wait_median_ms"]
-    print(f"\nadaptive {'wins' if wins else 'DOES NOT WIN'} on the held-out half; {out}")
+    print(f"\nadaptive {'wins' if wins else 'DOES NOT WIN'} on the held-out half; {out.name}")
     return 0 if wins else 1
 
 
