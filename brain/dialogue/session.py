@@ -429,7 +429,8 @@ class Session:
         """It has been decided what speech over a reply was."""
         if self._state.doubt is None:
             self._guard.told(event.meaning)
-        if (ahead := self._state.ahead) is not None:  # the words of a turn, then
+        ahead = self._state.ahead
+        if ahead is not None and ahead.text == event.text:  # the words of a turn, then
             judged = self._endpointer.overheard(
                 ahead.turn, ahead.revision, event.text, language, self._state.rules.silence
             )

@@ -11,6 +11,7 @@ import pytest
 
 from brain.dialogue import events, outputs
 from brain.dialogue.config import HouseRules
+from brain.dialogue.ears import Understood
 from brain.dialogue.endpointing import Endpointing
 from brain.dialogue.history import History
 from brain.dialogue.memory import RobotMemory
@@ -324,5 +325,22 @@ def test_an_interruption_that_was_heard_before_it_was_a_turn_ends_so_too(
             after = round((robot.time_of(outputs.SpeechStopped) - end + 0.032) * 1_000, 3)
             assert after == pytest.approx(after_ms, abs=1)
             assert len(ears.heard) == 2, "its transcript is taken over"
+
+    run_virtual(main())
+
+
+def test_what_was_overheard_too_late_has_no_say() -> None:
+    """It has become an interruption meanwhile, and goes on with other words."""
+
+    async def main() -> None:
+        ears = ScriptedTranscriber([EngineFailed("no"), "hello"], 0.05)
+        async with a_session(ears=ears, house=replace(ADAPTIVE, echo="none")) as robot:
+            await robot.speak(np.concatenate((speech(800), silence(128))), chunk_ms=32)
+            late = events.Overheard(1, WHOLE, "words")
+            robot.session._inbox.put_nowait(Understood(late, 50.0))
+            end = asyncio.get_running_loop().time() - 0.128
+            await robot.speak(silence(1_000), chunk_ms=32)
+            after = (robot.time_of(outputs.SpeechStopped) - end + 0.032) * 1_000
+            assert after == pytest.approx(FIXED, abs=1)
 
     run_virtual(main())
