@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import platform
+import time
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -33,7 +34,6 @@ from tests.scripted_engines import ScriptedTranscriber
 
 RESULTS = Path(__file__).parents[1] / "results"
 FIXED_MS = (300, 400, 500, 600, 700, 800, 900, 1000, 1200)
-_DATE = "2026-11-29"
 HALVES = ("tuning", "held_out")
 # A user who goes on after whole words, time and again: turns, of which the later half counts.
 _SLOW_TURNS, _SLOW_PAUSE_MS = 40, 650
@@ -171,7 +171,8 @@ def main() -> int:
         "slow_user": slow,
     }  # fmt: skip
     table(found)
-    out = args.out or RESULTS / f"{_DATE}-endpointing-x86-{os.cpu_count()}cores.json"
+    name = f"{time.strftime('%Y-%m-%d')}-endpointing-x86-{os.cpu_count()}cores.json"
+    out = args.out or RESULTS / name
     out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     before, now = fixed["500"]["held_out"], ours["held_out"]
     wins = now["cut_off"] < before["cut_off"] and now["wait_median_ms"] <= before["wait_median_ms"]
