@@ -26,8 +26,15 @@ from brain.dialogue.effects import (
     ResumeReply,
 )
 from brain.dialogue.events import Overheard
-from brain.dialogue.state import Ahead, Doubt, Idle, Pausing, State, Utterance, samples
-from brain.dialogue.turn_parts import Step, committed_unheard, open_turn, the_utterance, then
+from brain.dialogue.state import Ahead, Doubt, Idle, Pausing, State, samples
+from brain.dialogue.turn_parts import (
+    Step,
+    committed_unheard,
+    heard_to,
+    open_turn,
+    the_utterance,
+    then,
+)
 
 # Silence after speech for which a reply is held at most, without a verdict.
 _PATIENCE = samples(600)
@@ -190,12 +197,8 @@ def _overhear(state: State, *, whole: bool) -> Step:
         revision=utterance.revision,
         whole=whole,
     )
-    effect = Overhear(number, utterance.start, _heard_to(state, utterance), whole)
+    effect = Overhear(number, utterance.start, heard_to(state, utterance), whole)
     return replace(state, doubt=doubt, hearings=number), (effect,)
-
-
-def _heard_to(state: State, utterance: Utterance) -> int:
-    return min(state.now, utterance.end + state.rules.post_roll)
 
 
 def _understood(state: State, *, whole: bool) -> Step:
@@ -205,7 +208,7 @@ def _understood(state: State, *, whole: bool) -> Step:
     if not whole or utterance is None:
         return state, effects
     adopted = AdoptOverheard(
-        utterance.turn, utterance.revision, utterance.start, _heard_to(state, utterance)
+        utterance.turn, utterance.revision, utterance.start, heard_to(state, utterance)
     )
     state = replace(state, ahead=Ahead(utterance.turn, utterance.revision))
     return state, (*effects, adopted)

@@ -32,7 +32,7 @@ class Listener:
         self._detector = detector
         self._robots = 0
         self._due: dict[Callable[[], None], None] = {}  # (a set that keeps their order)
-        self._tick_at: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._asked: list[tuple[VoiceStream, NDArray[np.float32], asyncio.Future[float]]] = []
 
     def new_stream(self) -> VoiceStream:
@@ -55,10 +55,10 @@ class Listener:
             return
         loop = asyncio.get_running_loop()
         when = loop.time() + (_TICK_S if hurry else _LONG_TICK_S)
-        if self._tick_at is None or when < self._tick_at.when():
-            if self._tick_at is not None:
-                self._tick_at.cancel()
-            self._tick_at = loop.call_at(when, self._tick)
+        if self._timer is None or when < self._timer.when():
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = loop.call_at(when, self._tick)
         self._due[hear] = None
 
     async def probability(self, stream: VoiceStream, frame: NDArray[np.float32]) -> float:
@@ -76,7 +76,7 @@ class Listener:
         return await answer
 
     def _tick(self) -> None:
-        due, self._due, self._tick_at = self._due, {}, None
+        due, self._due, self._timer = self._due, {}, None
         for hear in due:
             hear()
 

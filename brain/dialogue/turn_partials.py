@@ -24,7 +24,7 @@ from brain.dialogue.state import (
     Utterance,
     samples,
 )
-from brain.dialogue.turn_parts import Step, the_utterance, then, with_utterance
+from brain.dialogue.turn_parts import Step, heard_to, the_utterance, then, with_utterance
 from brain.dialogue.words import same_words
 
 # Silence that is more than a gap between two sounds, and enough after a word to hear it whole: the
@@ -50,7 +50,7 @@ def hear_partly(state: State) -> Step:
         return state, ()
     if silence >= tentative or (state.ahead is not None and state.ahead.hearing):
         return guess(state)  # all of it is heard in any case
-    end = min(state.now, utterance.end + state.rules.post_roll)
+    end = heard_to(state, utterance)
     return then((state, (_hear(utterance, end, pausing=True),)), guess)
 
 

@@ -105,6 +105,11 @@ def wanted_silence(state: State, utterance: Utterance) -> int:
     return ahead.silence
 
 
+def heard_to(state: State, utterance: Utterance) -> int:
+    """Where the sound ends that is heard of this utterance: a little after its speech."""
+    return min(state.now, utterance.end + state.rules.post_roll)
+
+
 def run_ahead(state: State) -> Step:
     """The user pauses: perhaps that was all. Once a pause."""
     utterance = the_utterance(state)
@@ -119,7 +124,7 @@ def run_ahead(state: State) -> Step:
     ):
         return state, ()
     state = replace(state, ahead=Ahead(utterance.turn, utterance.revision))
-    end = min(state.now, utterance.end + state.rules.post_roll)
+    end = heard_to(state, utterance)
     return state, (HearAhead(utterance.turn, utterance.revision, utterance.start, end),)
 
 
@@ -149,7 +154,7 @@ def commit(state: State) -> Step:
     utterance = the_utterance(state)
     assert utterance is not None
     turn, text = utterance.turn, state.ahead.text if state.ahead is not None else None
-    end = min(state.now, utterance.end + state.rules.post_roll)
+    end = heard_to(state, utterance)
     state = replace(
         state,
         floor=Idle(),
